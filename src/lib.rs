@@ -1,0 +1,10 @@
+//! gitboot serves iPXE boot scripts and configuration files straight from a git repository.
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+pub mod label;
+pub mod publish;
+pub mod render;
+pub mod snapshot;
+pub mod source;
+pub mod template;
+pub mod tree;

@@ -1,0 +1,1 @@
+//! The publication point. Filled in by its owner.

@@ -1,0 +1,1 @@
+//! Desired state as bytes. Filled in by its owner.

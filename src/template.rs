@@ -1,0 +1,1 @@
+//! Strict templates. Filled in by its owner.
