@@ -1,7 +1,9 @@
 //! gitboot serves iPXE boot scripts and configuration files straight from a git repository.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+pub mod compile;
 pub mod diagnostic;
+pub mod id;
 pub mod label;
 pub mod manifest;
 pub mod publish;
