@@ -82,13 +82,19 @@ pub fn config_id(content_type: &str, content: &Content<'_>) -> ConfigId {
             fields.text("rendered");
             fields.bytes(bytes);
         }
-        Content::Template { older, sources, mentioned, configs } => {
+        Content::Template {
+            older,
+            sources,
+            mentioned,
+            configs,
+        } => {
             fields.text(if *older { "older-template" } else { "template" });
             fields.text(&sources.len().to_string());
             for source in sources {
                 fields.text(source);
             }
-            let canonical = serde_json_canonicalizer::to_vec(mentioned).expect("a JSON value has a canonical form");
+            let canonical = serde_json_canonicalizer::to_vec(mentioned)
+                .expect("a JSON value has a canonical form");
             fields.bytes(&canonical);
             for (name, id) in configs {
                 fields.text(name);
@@ -169,7 +175,10 @@ mod tests {
             older,
             sources: vec!["{{ labels.serial }}\n"],
             mentioned: &mentioned,
-            configs: vec![("motd", config_id("text/plain", &Content::Fixed(vec![b"hello\n"])))],
+            configs: vec![(
+                "motd",
+                config_id("text/plain", &Content::Fixed(vec![b"hello\n"])),
+            )],
         };
         let vectors = [
             ("empty", id("text/plain; charset=utf-8", &empty)),
@@ -177,10 +186,19 @@ mod tests {
             ("hello as JSON", id("application/json", &hello)),
             ("cut", id("text/plain; charset=utf-8", &cut)),
             ("rendered", id("text/plain; charset=utf-8", &rendered)),
-            ("template", id("text/plain; charset=utf-8", &template(false))),
-            ("older template", id("text/plain; charset=utf-8", &template(true))),
+            (
+                "template",
+                id("text/plain; charset=utf-8", &template(false)),
+            ),
+            (
+                "older template",
+                id("text/plain; charset=utf-8", &template(true)),
+            ),
         ];
-        let printed: String = vectors.iter().map(|(name, id)| format!("{name}: {id}\n")).collect();
+        let printed: String = vectors
+            .iter()
+            .map(|(name, id)| format!("{name}: {id}\n"))
+            .collect();
         assert_eq!(printed, include_str!("../tests/vectors/config-ids.txt"));
     }
 

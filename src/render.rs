@@ -24,7 +24,9 @@ impl BaseUrl {
     /// # Errors
     /// Says what is wrong with it.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let uri: http::Uri = text.parse().map_err(|error| format!("`{text}` is no URL: {error}"))?;
+        let uri: http::Uri = text
+            .parse()
+            .map_err(|error| format!("`{text}` is no URL: {error}"))?;
         let scheme = uri.scheme_str().unwrap_or("");
         let authority = uri.authority().map_or("", http::uri::Authority::as_str);
         let problem = if !matches!(scheme, "http" | "https") {
@@ -36,7 +38,9 @@ impl BaseUrl {
         } else {
             return Ok(Self(text.trim_end_matches('/').to_owned()));
         };
-        Err(format!("`{text}` cannot start the URLs that machines fetch: {problem}"))
+        Err(format!(
+            "`{text}` cannot start the URLs that machines fetch: {problem}"
+        ))
     }
 
     /// The base of the URLs in an answer: the scheme of the listener and the authority that the client asked for.
@@ -79,7 +83,9 @@ pub fn script(matched: &Match<'_>, labels: &Labels, base: &BaseUrl) -> Result<By
     if is_script(&bytes) {
         Ok(bytes)
     } else {
-        Err(RenderError::Failed("the rendered script does not start with `#!ipxe`".to_owned()))
+        Err(RenderError::Failed(
+            "the rendered script does not start with `#!ipxe`".to_owned(),
+        ))
     }
 }
 
@@ -100,12 +106,22 @@ pub fn is_script(bytes: &[u8]) -> bool {
         .is_some_and(u8::is_ascii_whitespace)
 }
 
-fn body(body: &Body, labels: &Labels, base: &BaseUrl, revision: Option<&Revision>) -> Result<Bytes, RenderError> {
+fn body(
+    body: &Body,
+    labels: &Labels,
+    base: &BaseUrl,
+    revision: Option<&Revision>,
+) -> Result<Bytes, RenderError> {
     match body {
         Body::Fixed(text) => Ok(text.with_base_url(base.as_str())),
         Body::Rendered(rendering) => {
             let text = render(rendering, rendering.kind, labels, base, revision);
-            text.map(Bytes::from).map_err(|problem| RenderError::Failed(problem.to_string()))
+            text.map(Bytes::from).map_err(|Problem { place, kind }| {
+                RenderError::Failed(format!(
+                    "`{}`, byte {}: {kind:?}",
+                    place.path, place.range.start
+                ))
+            })
         }
     }
 }
@@ -122,24 +138,32 @@ fn render(
         let text = match link {
             Link::Url(config) => config_url(config, labels, base),
             Link::Text(config) => match &config.body {
-                Body::Fixed(text) => String::from_utf8_lossy(&text.with_base_url(base.as_str())).into_owned(),
+                Body::Fixed(text) => {
+                    String::from_utf8_lossy(&text.with_base_url(base.as_str())).into_owned()
+                }
                 Body::Rendered(inner) => render(inner, kind, labels, base, None)?,
             },
         };
         configs.insert(name.clone(), text);
     }
-    let directory = rendering.directory.as_ref().map(|directory| directory_url(directory, labels, base));
-    rendering.template.render(kind, &Context {
-        labels,
-        values: &rendering.scope.values,
-        configs: &configs,
-        config_dir: directory.as_deref().unwrap_or(""),
-        base_url: base.as_str(),
-        profile: &rendering.scope.profile,
-        assignment: &rendering.scope.assignment,
-        machine: &rendering.scope.machine,
-        revision: revision.map_or("", Revision::as_str),
-    })
+    let directory = rendering
+        .directory
+        .as_ref()
+        .map(|directory| directory_url(directory, labels, base));
+    rendering.template.render(
+        kind,
+        &Context {
+            labels,
+            values: &rendering.scope.values,
+            configs: &configs,
+            config_dir: directory.as_deref().unwrap_or(""),
+            base_url: base.as_str(),
+            profile: &rendering.scope.profile,
+            assignment: &rendering.scope.assignment,
+            machine: &rendering.scope.machine,
+            revision: revision.map_or("", Revision::as_str),
+        },
+    )
 }
 
 /// A config's URL: its id, and the labels that its bytes depend on.
@@ -168,6 +192,9 @@ fn directory_url(directory: &ConfigDir, labels: &Labels, base: &BaseUrl) -> Stri
 fn query(used: &BTreeSet<String>, labels: &Labels) -> String {
     let mut query = String::new();
     let sent = used.iter().filter(|key| !labels.is_fixed(key));
-    encode_query(sent.filter_map(|key| Some((key.as_str(), labels.get(key)?))), &mut query);
+    encode_query(
+        sent.filter_map(|key| Some((key.as_str(), labels.get(key)?))),
+        &mut query,
+    );
     query
 }

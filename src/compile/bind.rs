@@ -12,7 +12,8 @@ use crate::label::Labels;
 use crate::manifest::{Assignment, Locator, Machine, Manifests};
 use crate::render::is_script;
 use crate::snapshot::{
-    Binding, Body, Choice, Config, ConfigDir, Entry, Link, Rendering, Rule, Scope, SelectorValues, Text,
+    Binding, Body, Choice, Config, ConfigDir, Entry, Link, Rendering, Rule, Scope, SelectorValues,
+    Text,
 };
 use crate::template::{Context, Kind, ProblemKind, Template, Values};
 use crate::tree::Revision;
@@ -68,8 +69,18 @@ impl std::fmt::Display for Whom<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.machine {
             None => write!(f, "Assignment `{}`", self.assignment),
-            Some((_, Machine { name: Some(name), .. })) => write!(f, "machine `{name}` of Assignment `{}`", self.assignment),
-            Some((place, _)) => write!(f, "machine {} of Assignment `{}`", place + 1, self.assignment),
+            Some((
+                _,
+                Machine {
+                    name: Some(name), ..
+                },
+            )) => write!(f, "machine `{name}` of Assignment `{}`", self.assignment),
+            Some((place, _)) => write!(
+                f,
+                "machine {} of Assignment `{}`",
+                place + 1,
+                self.assignment
+            ),
         }
     }
 }
@@ -94,14 +105,27 @@ impl<'a> Binder<'a> {
             same_for_all: HashMap::new(),
         };
         let mut used = BTreeSet::new();
-        for ((assignment, candidates), values) in manifests.assignments.iter().zip(&resolved.candidates).zip(&contents.assignment_values) {
+        for ((assignment, candidates), values) in manifests
+            .assignments
+            .iter()
+            .zip(&resolved.candidates)
+            .zip(&contents.assignment_values)
+        {
             used.extend(candidates.iter().map(|candidate| candidate.profile));
             if let Some(values) = values.as_ref().filter(|_| !assignment.broken) {
                 binder.assignment(assignment, candidates, values);
             }
         }
-        let complete = resolved.candidates.iter().all(|candidates| !candidates.is_empty());
-        for (number, loaded) in contents.profiles.iter().enumerate().filter(|(number, _)| complete && !used.contains(number)) {
+        let complete = resolved
+            .candidates
+            .iter()
+            .all(|candidates| !candidates.is_empty());
+        for (number, loaded) in contents
+            .profiles
+            .iter()
+            .enumerate()
+            .filter(|(number, _)| complete && !used.contains(number))
+        {
             if let Some(loaded) = loaded {
                 binder.complaints.unused(number, loaded);
             }
@@ -111,14 +135,35 @@ impl<'a> Binder<'a> {
     }
 
     pub(super) fn finish(self) -> Bound {
-        Bound { rules: self.rules, configs: self.configs, directories: self.directories }
+        Bound {
+            rules: self.rules,
+            configs: self.configs,
+            directories: self.directories,
+        }
     }
 
-    fn assignment(&mut self, assignment: &'a Assignment, candidates: &[Candidate], values: &Map<String, Value>) {
+    fn assignment(
+        &mut self,
+        assignment: &'a Assignment,
+        candidates: &[Candidate],
+        values: &Map<String, Value>,
+    ) {
         let mut choices = Vec::new();
         for candidate in candidates {
-            let Some(loaded) = self.contents.profiles.get(candidate.profile).and_then(Option::as_ref) else { return };
-            let whom = Whom { profile: candidate.profile, loaded, assignment: &assignment.name, machine: None };
+            let Some(loaded) = self
+                .contents
+                .profiles
+                .get(candidate.profile)
+                .and_then(Option::as_ref)
+            else {
+                return;
+            };
+            let whom = Whom {
+                profile: candidate.profile,
+                loaded,
+                assignment: &assignment.name,
+                machine: None,
+            };
             let mut base = loaded.values.clone();
             merge(&mut base, values);
             choices.push(self.choice(whom, assignment, candidate, &base));
@@ -132,7 +177,11 @@ impl<'a> Binder<'a> {
                 .iter()
                 .map(|selector| SelectorValues {
                     key: selector.key.as_str().into(),
-                    values: selector.values.iter().map(|value| value.as_str().into()).collect(),
+                    values: selector
+                        .values
+                        .iter()
+                        .map(|value| value.as_str().into())
+                        .collect(),
                 })
                 .collect(),
             entries: assignment.machines.iter().map(entry).collect(),
@@ -140,16 +189,36 @@ impl<'a> Binder<'a> {
         });
     }
 
-    fn choice(&mut self, whom: Whom<'a>, assignment: &'a Assignment, candidate: &Candidate, base: &Map<String, Value>) -> Choice {
-        let mut choice = Choice { requires: candidate.requires.clone(), shared: None, own: BTreeMap::new() };
-        let names_machine = bodies(whom.loaded).any(|(_, body)| body.template.as_ref().is_some_and(|one| one.usage().machine_name));
+    fn choice(
+        &mut self,
+        whom: Whom<'a>,
+        assignment: &'a Assignment,
+        candidate: &Candidate,
+        base: &Map<String, Value>,
+    ) -> Choice {
+        let mut choice = Choice {
+            requires: candidate.requires.clone(),
+            shared: None,
+            own: BTreeMap::new(),
+        };
+        let names_machine = bodies(whom.loaded).any(|(_, body)| {
+            body.template
+                .as_ref()
+                .is_some_and(|one| one.usage().machine_name)
+        });
         for (place, machine) in assignment.machines.iter().enumerate() {
             if machine.values.is_empty() && !(names_machine && machine.name.is_some()) {
                 continue;
             }
             let mut values = base.clone();
             merge(&mut values, &machine.values);
-            if let Some(binding) = self.binding(Whom { machine: Some((place, machine)), ..whom }, values) {
+            if let Some(binding) = self.binding(
+                Whom {
+                    machine: Some((place, machine)),
+                    ..whom
+                },
+                values,
+            ) {
                 choice.own.insert(place, Arc::new(binding));
             }
         }
@@ -167,7 +236,10 @@ impl<'a> Binder<'a> {
         let scope = Arc::new(Scope {
             profile: whom.loaded.profile.name.as_str().into(),
             assignment: whom.assignment.into(),
-            machine: whom.machine.and_then(|(_, machine)| machine.name.clone()).unwrap_or_default(),
+            machine: whom
+                .machine
+                .and_then(|(_, machine)| machine.name.clone())
+                .unwrap_or_default(),
             values: Values::from_json(&values),
         });
         let mut built: BTreeMap<&str, Built> = BTreeMap::new();
@@ -182,20 +254,44 @@ impl<'a> Binder<'a> {
             Some(body) => Some(self.script(whom, body, &scope, &built)?),
             None => None,
         };
-        Some(Binding { scope, script, configs: exposed(&built) })
+        Some(Binding {
+            scope,
+            script,
+            configs: exposed(&built),
+        })
     }
 
     /// Ensure that every value a template writes exists, and that every value it prints as it is can be printed.
     fn values_exist(&mut self, whom: Whom<'a>, values: &Map<String, Value>) -> bool {
         let mut complete = true;
         for (name, body) in bodies(whom.loaded) {
-            let Some(template) = &body.template else { continue };
-            for (number, one) in template.usage().values.iter().enumerate().filter(|(_, one)| !one.path.is_empty()) {
+            let Some(template) = &body.template else {
+                continue;
+            };
+            for (number, one) in template
+                .usage()
+                .values
+                .iter()
+                .enumerate()
+                .filter(|(_, one)| !one.path.is_empty())
+            {
                 let complaint = match look_up(values, &one.path) {
-                    None => Complaint::Undefined { number, near: near(values, &one.path) },
-                    Some(Value::Null) if one.printed => Complaint::Unprintable { number, what: "null" },
-                    Some(Value::Array(_)) if one.printed => Complaint::Unprintable { number, what: "a list" },
-                    Some(Value::Object(_)) if one.printed => Complaint::Unprintable { number, what: "a map" },
+                    None => Complaint::Undefined {
+                        number,
+                        near: near(values, &one.path),
+                    },
+                    Some(Value::Null) if one.printed => Complaint::Unprintable {
+                        number,
+                        what: "null",
+                    },
+                    Some(Value::Array(_)) if one.printed => Complaint::Unprintable {
+                        number,
+                        what: "a list",
+                    },
+                    Some(Value::Object(_)) if one.printed => Complaint::Unprintable {
+                        number,
+                        what: "a map",
+                    },
                     Some(_) => continue,
                 };
                 complete = false;
@@ -216,10 +312,20 @@ impl<'a> Binder<'a> {
     ) -> Option<Built> {
         let draft = match &body.template {
             None => Draft::of_bytes(body),
-            Some(template) => self.draft(whom, name, template, body.content_type.as_deref(), scope, built)?,
+            Some(template) => self.draft(
+                whom,
+                name,
+                template,
+                body.content_type.as_deref(),
+                scope,
+                built,
+            )?,
         };
         self.check_json(whom, name, body, &draft)?;
-        let links = body.template.as_ref().map_or_else(Vec::new, |template| links(template, built));
+        let links = body
+            .template
+            .as_ref()
+            .map_or_else(Vec::new, |template| links(template, built));
         let labels = draft.labels.clone();
         let id = config_id(whom, body, &draft, scope, values, &links);
         let prints_base_url = draft.prints_base_url;
@@ -227,10 +333,19 @@ impl<'a> Binder<'a> {
         let text = draft.text.clone().unwrap_or_default();
         let content_type = draft.content_type.clone();
         let (bytes, sent) = match &body.template {
-            None => (body.bytes.len(), Body::Fixed(Text::whole(body.bytes.clone()))),
-            Some(_) if labels.is_empty() && is_plain => (text.len(), Body::Fixed(Text::cut(&text, BASE_MARK))),
+            None => (
+                body.bytes.len(),
+                Body::Fixed(Text::whole(body.bytes.clone())),
+            ),
+            Some(_) if labels.is_empty() && is_plain => {
+                (text.len(), Body::Fixed(Text::cut(&text, BASE_MARK)))
+            }
             Some(template) => (
-                template.sources().iter().map(|source| source.text.len()).sum(),
+                template
+                    .sources()
+                    .iter()
+                    .map(|source| source.text.len())
+                    .sum(),
                 Body::Rendered(Rendering {
                     template: Arc::clone(template),
                     kind: kind_of(&content_type),
@@ -244,17 +359,39 @@ impl<'a> Binder<'a> {
             && let Some(template) = &body.template
         {
             for number in 0..template.usage().bare_labels.len() {
-                self.complaints.add(whom.profile, Some(name), Complaint::BareLabel { number }, whom);
+                self.complaints.add(
+                    whom.profile,
+                    Some(name),
+                    Complaint::BareLabel { number },
+                    whom,
+                );
             }
         }
-        let config = Arc::new(Config { id, name: name.to_owned(), content_type, labels, prints_base_url, bytes, body: sent });
+        let config = Arc::new(Config {
+            id,
+            name: name.to_owned(),
+            content_type,
+            labels,
+            prints_base_url,
+            bytes,
+            body: sent,
+        });
         let config = if body.exposed {
             Arc::clone(self.configs.entry(id).or_insert(config))
         } else {
             config
         };
-        let same_for_all = body.template.as_ref().is_none_or(|template| is_same_for_all(template, built));
-        let one = Built { config, text, is_plain, exposed: body.exposed, same_for_all };
+        let same_for_all = body
+            .template
+            .as_ref()
+            .is_none_or(|template| is_same_for_all(template, built));
+        let one = Built {
+            config,
+            text,
+            is_plain,
+            exposed: body.exposed,
+            same_for_all,
+        };
         if same_for_all {
             self.same_for_all.insert((whom.profile, name), one.clone());
         }
@@ -274,7 +411,11 @@ impl<'a> Binder<'a> {
         let usage = template.usage();
         let links = links(template, built);
         let mut labels: BTreeSet<String> = usage.labels.iter().cloned().collect();
-        labels.extend(links.iter().flat_map(|(_, link)| link.config().labels.iter().cloned()));
+        labels.extend(
+            links
+                .iter()
+                .flat_map(|(_, link)| link.config().labels.iter().cloned()),
+        );
         let text = self.rendered(whom, Some(name), template, Kind::Other, scope, built, None)?;
         let is_plain = usage.base_is_plain && linked_texts(template, built).all(|one| one.is_plain);
         let prints_base_url = usage.base_url
@@ -282,13 +423,26 @@ impl<'a> Binder<'a> {
                 Link::Url(_) => true,
                 Link::Text(config) => config.prints_base_url,
             });
-        let content_type = content_type.map_or_else(|| sniff(text.as_deref().unwrap_or("").as_bytes()), str::to_owned);
-        Some(Draft { text, labels, is_plain, prints_base_url, content_type })
+        let content_type = content_type.map_or_else(
+            || sniff(text.as_deref().unwrap_or("").as_bytes()),
+            str::to_owned,
+        );
+        Some(Draft {
+            text,
+            labels,
+            is_plain,
+            prints_base_url,
+            content_type,
+        })
     }
 
     /// The text of a template without labels: `None` when it fails and that is a mistake, `Some(None)` when only a machine's
     /// label can tell.
-    #[expect(clippy::too_many_arguments, clippy::option_option, reason = "one call for scripts and configs; the two levels are told apart above")]
+    #[expect(
+        clippy::too_many_arguments,
+        clippy::option_option,
+        reason = "one call for scripts and configs; the two levels are told apart above"
+    )]
     fn rendered(
         &mut self,
         whom: Whom<'a>,
@@ -304,37 +458,59 @@ impl<'a> Binder<'a> {
             .map(|(name, link)| {
                 let text = match &link {
                     Link::Url(config) => format!("{BASE_MARK}/config/{}", config.id),
-                    Link::Text(_) => built.get(name.as_str()).map_or_else(String::new, |one| one.text.clone()),
+                    Link::Text(_) => built
+                        .get(name.as_str())
+                        .map_or_else(String::new, |one| one.text.clone()),
                 };
                 (name, text)
             })
             .collect();
-        let config_dir = directory.map_or_else(String::new, |directory| format!("{BASE_MARK}/config/{}/", directory.id));
-        let result = template.render(kind, &Context {
-            labels: &Labels::default(),
-            values: &scope.values,
-            configs: &configs,
-            config_dir: &config_dir,
-            base_url: BASE_MARK,
-            profile: &scope.profile,
-            assignment: &scope.assignment,
-            machine: &scope.machine,
-            revision: self.revision.as_str(),
+        let config_dir = directory.map_or_else(String::new, |directory| {
+            format!("{BASE_MARK}/config/{}/", directory.id)
         });
+        let result = template.render(
+            kind,
+            &Context {
+                labels: &Labels::default(),
+                values: &scope.values,
+                configs: &configs,
+                config_dir: &config_dir,
+                base_url: BASE_MARK,
+                profile: &scope.profile,
+                assignment: &scope.assignment,
+                machine: &scope.machine,
+                revision: self.revision.as_str(),
+            },
+        );
         let usage = template.usage();
         match result {
             Ok(text) => Some(Some(text)),
-            Err(problem) if problem.kind == ProblemKind::Undefined && !usage.labels.is_empty() && usage.values.iter().any(|one| one.computed) => Some(None),
+            Err(problem)
+                if problem.kind == ProblemKind::Undefined
+                    && !usage.labels.is_empty()
+                    && usage.values.iter().any(|one| one.computed) =>
+            {
+                Some(None)
+            }
             Err(problem) => {
-                self.complaints.add(whom.profile, name, Complaint::Render(problem), whom);
+                self.complaints
+                    .add(whom.profile, name, Complaint::Render(problem), whom);
                 None
             }
         }
     }
 
     /// Ensure that a body which a manifest or a file name calls JSON is JSON.
-    fn check_json(&mut self, whom: Whom<'a>, name: &'a str, body: &LoadedBody<'_>, draft: &Draft) -> Option<()> {
-        let Some(content_type) = body.content_type.as_deref().filter(|one| is_json(one)) else { return Some(()) };
+    fn check_json(
+        &mut self,
+        whom: Whom<'a>,
+        name: &'a str,
+        body: &LoadedBody<'_>,
+        draft: &Draft,
+    ) -> Option<()> {
+        let Some(content_type) = body.content_type.as_deref().filter(|one| is_json(one)) else {
+            return Some(());
+        };
         let parsed = match (&body.template, &draft.text) {
             (None, _) => serde_json::from_slice::<serde::de::IgnoredAny>(&body.bytes),
             (Some(_), Some(text)) => serde_json::from_str(&text.replace(BASE_MARK, BASE_EXAMPLE)),
@@ -342,23 +518,53 @@ impl<'a> Binder<'a> {
         };
         let error = parsed.err()?;
         let why = error.to_string();
-        self.complaints.add(whom.profile, Some(name), Complaint::InvalidJson { content_type: content_type.to_owned(), why }, whom);
+        self.complaints.add(
+            whom.profile,
+            Some(name),
+            Complaint::InvalidJson {
+                content_type: content_type.to_owned(),
+                why,
+            },
+            whom,
+        );
         None
     }
 
-    fn script(&mut self, whom: Whom<'a>, body: &'a LoadedBody<'a>, scope: &Arc<Scope>, built: &BTreeMap<&str, Built>) -> Option<Body> {
+    fn script(
+        &mut self,
+        whom: Whom<'a>,
+        body: &'a LoadedBody<'a>,
+        scope: &Arc<Scope>,
+        built: &BTreeMap<&str, Built>,
+    ) -> Option<Body> {
         let template = body.template.as_ref()?;
         let usage = template.usage();
         let directory = usage.config_dir.then(|| self.directory(built));
-        let text = self.rendered(whom, None, template, Kind::Script, scope, built, directory.as_deref())?;
-        if text.as_ref().is_some_and(|text| !is_script(text.as_bytes())) {
-            self.complaints.add(whom.profile, None, Complaint::NotAScript, whom);
+        let text = self.rendered(
+            whom,
+            None,
+            template,
+            Kind::Script,
+            scope,
+            built,
+            directory.as_deref(),
+        )?;
+        if text
+            .as_ref()
+            .is_some_and(|text| !is_script(text.as_bytes()))
+        {
+            self.complaints
+                .add(whom.profile, None, Complaint::NotAScript, whom);
             return None;
         }
         let links = links(template, built);
         let uses_labels = !usage.labels.is_empty()
-            || links.iter().any(|(_, link)| !link.config().labels.is_empty())
-            || directory.as_ref().is_some_and(|directory| !directory.labels.is_empty());
+            || links
+                .iter()
+                .any(|(_, link)| !link.config().labels.is_empty())
+            || directory
+                .as_ref()
+                .is_some_and(|directory| !directory.labels.is_empty());
         let is_plain = usage.base_is_plain && linked_texts(template, built).all(|one| one.is_plain);
         // A machine's own script is rendered when it boots: a million finished scripts would not fit into memory.
         let is_fixed = !uses_labels && is_plain && !usage.revision && whom.machine.is_none();
@@ -376,9 +582,23 @@ impl<'a> Binder<'a> {
 
     fn directory(&mut self, built: &BTreeMap<&str, Built>) -> Arc<ConfigDir> {
         let configs = exposed(built);
-        let id = id::directory_id(&configs.iter().map(|(name, config)| (name.clone(), config.id)).collect());
-        let labels = configs.values().flat_map(|config| config.labels.iter().cloned()).collect();
-        Arc::clone(self.directories.entry(id).or_insert_with(|| Arc::new(ConfigDir { id, configs, labels })))
+        let id = id::directory_id(
+            &configs
+                .iter()
+                .map(|(name, config)| (name.clone(), config.id))
+                .collect(),
+        );
+        let labels = configs
+            .values()
+            .flat_map(|config| config.labels.iter().cloned())
+            .collect();
+        Arc::clone(self.directories.entry(id).or_insert_with(|| {
+            Arc::new(ConfigDir {
+                id,
+                configs,
+                labels,
+            })
+        }))
     }
 }
 
@@ -399,12 +619,22 @@ impl Draft {
             labels: BTreeSet::new(),
             is_plain: true,
             prints_base_url: false,
-            content_type: body.content_type.clone().unwrap_or_else(|| sniff(&body.bytes)),
+            content_type: body
+                .content_type
+                .clone()
+                .unwrap_or_else(|| sniff(&body.bytes)),
         }
     }
 }
 
-fn config_id(whom: Whom<'_>, body: &LoadedBody<'_>, draft: &Draft, scope: &Scope, values: &Value, links: &[(String, Link)]) -> ConfigId {
+fn config_id(
+    whom: Whom<'_>,
+    body: &LoadedBody<'_>,
+    draft: &Draft,
+    scope: &Scope,
+    values: &Value,
+    links: &[(String, Link)],
+) -> ConfigId {
     let text = draft.text.as_deref().unwrap_or("");
     let Some(template) = &body.template else {
         return id::config_id(&draft.content_type, &Content::Fixed(vec![&body.bytes]));
@@ -419,9 +649,16 @@ fn config_id(whom: Whom<'_>, body: &LoadedBody<'_>, draft: &Draft, scope: &Scope
     }
     let content = Content::Template {
         older: whom.loaded.profile.older,
-        sources: template.sources().iter().map(|source| &*source.text).collect(),
+        sources: template
+            .sources()
+            .iter()
+            .map(|source| &*source.text)
+            .collect(),
         mentioned: &mentioned(template, scope, values),
-        configs: links.iter().map(|(name, link)| (name.as_str(), link.config().id)).collect(),
+        configs: links
+            .iter()
+            .map(|(name, link)| (name.as_str(), link.config().id))
+            .collect(),
     };
     id::config_id(&draft.content_type, &content)
 }
@@ -430,7 +667,11 @@ fn config_id(whom: Whom<'_>, body: &LoadedBody<'_>, draft: &Draft, scope: &Scope
 fn mentioned(template: &Template, scope: &Scope, values: &Value) -> Value {
     let usage = template.usage();
     let mut mentioned = Map::new();
-    if usage.values.iter().any(|one| one.computed || one.path.is_empty()) {
+    if usage
+        .values
+        .iter()
+        .any(|one| one.computed || one.path.is_empty())
+    {
         mentioned.insert("values".to_owned(), values.clone());
     } else if let Value::Object(values) = values {
         let mut picked = Map::new();
@@ -452,23 +693,47 @@ fn mentioned(template: &Template, scope: &Scope, values: &Value) -> Value {
     Value::Object(mentioned)
 }
 
-fn bodies<'a>(loaded: &'a Loaded<'a>) -> impl Iterator<Item = (Option<&'a str>, &'a LoadedBody<'a>)> {
+fn bodies<'a>(
+    loaded: &'a Loaded<'a>,
+) -> impl Iterator<Item = (Option<&'a str>, &'a LoadedBody<'a>)> {
     let script = loaded.script.iter().map(|body| (None, body));
-    script.chain(loaded.configs.iter().map(|(name, body)| (Some(*name), body)))
+    script.chain(
+        loaded
+            .configs
+            .iter()
+            .map(|(name, body)| (Some(*name), body)),
+    )
 }
 
 /// What the names of configs in a template stand for.
 fn links(template: &Template, built: &BTreeMap<&str, Built>) -> Vec<(String, Link)> {
     let link = |one: &Built| {
         let config = Arc::clone(&one.config);
-        if one.exposed { Link::Url(config) } else { Link::Text(config) }
+        if one.exposed {
+            Link::Url(config)
+        } else {
+            Link::Text(config)
+        }
     };
-    template.usage().configs.iter().filter_map(|name| Some((name.clone(), link(built.get(name.as_str())?)))).collect()
+    template
+        .usage()
+        .configs
+        .iter()
+        .filter_map(|name| Some((name.clone(), link(built.get(name.as_str())?))))
+        .collect()
 }
 
 /// The configs that a template inserts as text.
-fn linked_texts<'b>(template: &'b Template, built: &'b BTreeMap<&str, Built>) -> impl Iterator<Item = &'b Built> {
-    template.usage().configs.iter().filter_map(|name| built.get(name.as_str())).filter(|one| !one.exposed)
+fn linked_texts<'b>(
+    template: &'b Template,
+    built: &'b BTreeMap<&str, Built>,
+) -> impl Iterator<Item = &'b Built> {
+    template
+        .usage()
+        .configs
+        .iter()
+        .filter_map(|name| built.get(name.as_str()))
+        .filter(|one| !one.exposed)
 }
 
 fn is_same_for_all(template: &Template, built: &BTreeMap<&str, Built>) -> bool {
@@ -476,40 +741,66 @@ fn is_same_for_all(template: &Template, built: &BTreeMap<&str, Built>) -> bool {
     usage.values.is_empty()
         && !usage.assignment_name
         && !usage.machine_name
-        && usage.configs.iter().all(|name| built.get(name.as_str()).is_some_and(|one| one.same_for_all))
+        && usage
+            .configs
+            .iter()
+            .all(|name| built.get(name.as_str()).is_some_and(|one| one.same_for_all))
 }
 
 fn exposed(built: &BTreeMap<&str, Built>) -> BTreeMap<String, Arc<Config>> {
     let exposed = built.iter().filter(|(_, one)| one.exposed);
-    exposed.map(|(name, one)| ((*name).to_owned(), Arc::clone(&one.config))).collect()
+    exposed
+        .map(|(name, one)| ((*name).to_owned(), Arc::clone(&one.config)))
+        .collect()
 }
 
 fn entry(machine: &Machine) -> Entry {
     Entry {
         name: machine.name.clone().unwrap_or_default(),
-        identities: machine.identities.iter().map(|one| (one.identity, one.values.clone())).collect(),
+        identities: machine
+            .identities
+            .iter()
+            .map(|one| (one.identity, one.values.clone()))
+            .collect(),
     }
 }
 
 fn kind_of(content_type: &str) -> Kind {
-    if is_json(content_type) { Kind::Json } else { Kind::Other }
+    if is_json(content_type) {
+        Kind::Json
+    } else {
+        Kind::Other
+    }
 }
 
 /// Whether a media type is JSON by its name (RFC 6839, section 3.1).
 fn is_json(content_type: &str) -> bool {
-    let essence = content_type.split(';').next().unwrap_or("").trim().to_ascii_lowercase();
+    let essence = content_type
+        .split(';')
+        .next()
+        .unwrap_or("")
+        .trim()
+        .to_ascii_lowercase();
     essence == "application/json" || essence == "text/json" || essence.ends_with("+json")
 }
 
 /// The content type of a body that nobody names one for (contract, section 3).
 fn sniff(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes).replace(BASE_MARK, BASE_EXAMPLE);
-    if text.lines().next().is_some_and(|first| first.trim_end() == "#cloud-config") {
+    if text
+        .lines()
+        .next()
+        .is_some_and(|first| first.trim_end() == "#cloud-config")
+    {
         return "text/cloud-config".to_owned();
     }
     if text.trim_start().starts_with(['{', '[']) {
         match serde_json::from_str::<Value>(&text) {
-            Ok(Value::Object(map)) if map.get("ignition").is_some_and(|one| one.get("version").is_some()) => {
+            Ok(Value::Object(map))
+                if map
+                    .get("ignition")
+                    .is_some_and(|one| one.get("version").is_some()) =>
+            {
                 return "application/vnd.coreos.ignition+json".to_owned();
             }
             Ok(_) => return "application/json".to_owned(),

@@ -68,7 +68,13 @@ impl Display for Users {
 }
 
 impl<'a> Complaints<'a> {
-    pub(super) fn add(&mut self, profile: usize, body: Option<&'a str>, complaint: Complaint, whom: impl Display) {
+    pub(super) fn add(
+        &mut self,
+        profile: usize,
+        body: Option<&'a str>,
+        complaint: Complaint,
+        whom: impl Display,
+    ) {
         let key = (profile, body, complaint.key());
         let place = *self.known.entry(key).or_insert(self.all.len());
         if place == self.all.len() {
@@ -87,29 +93,57 @@ impl<'a> Complaints<'a> {
         self.unused.push(profile);
     }
 
-    pub(super) fn tell(self, contents: &Contents<'_>, locator: &Locator<'_>, found: &mut Vec<Diagnostic>) {
+    pub(super) fn tell(
+        self,
+        contents: &Contents<'_>,
+        locator: &Locator<'_>,
+        found: &mut Vec<Diagnostic>,
+    ) {
         let loaded = |profile: usize| contents.profiles.get(profile).and_then(Option::as_ref);
         for profile in self.unused.iter().filter_map(|profile| loaded(*profile)) {
-            let at = locator.place(&profile.profile.origin, &["metadata".into(), "name".into()], Part::Value);
+            let at = locator.place(
+                &profile.profile.origin,
+                &["metadata".into(), "name".into()],
+                Part::Value,
+            );
             found.push(say::unused_profile(at, &profile.profile.name));
         }
         for (profile, name, complaint, users) in &self.all {
             let body = loaded(*profile).and_then(|loaded| match name {
                 None => loaded.script.as_ref(),
-                Some(name) => loaded.configs.iter().find(|(other, _)| other == name).map(|(_, body)| body),
+                Some(name) => loaded
+                    .configs
+                    .iter()
+                    .find(|(other, _)| other == name)
+                    .map(|(_, body)| body),
             });
             if let Some(body) = body {
-                found.extend(diagnostic(name.unwrap_or("script"), body, complaint, users, locator));
+                found.extend(diagnostic(
+                    name.unwrap_or("script"),
+                    body,
+                    complaint,
+                    users,
+                    locator,
+                ));
             }
         }
     }
 }
 
-fn diagnostic(name: &str, body: &LoadedBody<'_>, complaint: &Complaint, users: &Users, locator: &Locator<'_>) -> Option<Diagnostic> {
+fn diagnostic(
+    name: &str,
+    body: &LoadedBody<'_>,
+    complaint: &Complaint,
+    users: &Users,
+    locator: &Locator<'_>,
+) -> Option<Diagnostic> {
     let usage = body.template.as_ref().map(|template| template.usage());
     let value = |number: &usize| {
         let one = usage?.values.get(*number)?;
-        Some((body.spot.place(&one.place, locator), format!("values.{}", one.path.join("."))))
+        Some((
+            body.spot.place(&one.place, locator),
+            format!("values.{}", one.path.join(".")),
+        ))
     };
     let whom = users.to_string();
     Some(match complaint {
@@ -125,11 +159,17 @@ fn diagnostic(name: &str, body: &LoadedBody<'_>, complaint: &Complaint, users: &
             let place = usage?.bare_labels.get(*number)?;
             say_template::bare_label(body.spot.place(place, locator), name)
         }
-        Complaint::Render(problem) => say_template::render_failed(body.spot.place(&problem.place, locator), &problem.kind, &whom),
+        Complaint::Render(problem) => say_template::render_failed(
+            body.spot.place(&problem.place, locator),
+            &problem.kind,
+            &whom,
+        ),
         Complaint::InvalidJson { content_type, why } => {
             let whom = body.template.as_ref().map(|_| whom.as_str());
             say::invalid_json(body.spot.start(locator), name, content_type, why, whom)
         }
-        Complaint::NotAScript => say::not_a_script(body.spot.place(&beginning(&body.spot), locator), None),
+        Complaint::NotAScript => {
+            say::not_a_script(body.spot.place(&beginning(&body.spot), locator), None)
+        }
     })
 }

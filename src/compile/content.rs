@@ -66,7 +66,13 @@ impl Spot<'_> {
     pub(super) fn place(&self, place: &Place, locator: &Locator<'_>) -> Location {
         let inline = self.file.is_none() && place.path == self.origin.path;
         if inline {
-            locator.in_body(self.origin, self.steps, &self.text, &place.range, self.is_script)
+            locator.in_body(
+                self.origin,
+                self.steps,
+                &self.text,
+                &place.range,
+                self.is_script,
+            )
         } else {
             locator.in_file(&place.path, &place.range, self.is_script)
         }
@@ -87,10 +93,21 @@ impl<'m> Contents<'m> {
             .profiles
             .iter()
             .map(|profile| {
-                let values = values.layered(&profile.origin, &profile.values_from, &profile.values, locator, found);
+                let values = values.layered(
+                    &profile.origin,
+                    &profile.values_from,
+                    &profile.values,
+                    locator,
+                    found,
+                );
                 let bodies = loader.bodies(profile, found);
                 let (script, configs) = bodies?;
-                Some(Loaded { profile, script, configs, values: values? })
+                Some(Loaded {
+                    profile,
+                    script,
+                    configs,
+                    values: values?,
+                })
             })
             .collect();
         let assignment_values = manifests
@@ -98,7 +115,10 @@ impl<'m> Contents<'m> {
             .iter()
             .map(|one| values.layered(&one.origin, &one.values_from, &one.values, locator, found))
             .collect();
-        Self { profiles, assignment_values }
+        Self {
+            profiles,
+            assignment_values,
+        }
     }
 }
 
@@ -125,7 +145,10 @@ impl Loader<'_, '_> {
                 None
             }
         };
-        let script = profile.script.as_ref().and_then(|content| note(self.script(profile, content, &names)));
+        let script = profile
+            .script
+            .as_ref()
+            .and_then(|content| note(self.script(profile, content, &names)));
         let mut configs = BTreeMap::new();
         for (name, body) in &profile.configs {
             if let Some(loaded) = note(self.config(profile, name, body, &names)) {
@@ -147,12 +170,29 @@ impl Loader<'_, '_> {
         }
     }
 
-    fn script<'m>(&self, profile: &'m Profile, content: &'m Content, names: &BTreeSet<String>) -> Result<LoadedBody<'m>, Vec<Diagnostic>> {
+    fn script<'m>(
+        &self,
+        profile: &'m Profile,
+        content: &'m Content,
+        names: &BTreeSet<String>,
+    ) -> Result<LoadedBody<'m>, Vec<Diagnostic>> {
         let (bytes, file, steps) = self.bytes(profile, content)?;
         let text = self.text(profile, &bytes, file.as_ref(), steps)?;
-        let spot = Spot { origin: &profile.origin, steps, file, text, is_script: true };
+        let spot = Spot {
+            origin: &profile.origin,
+            steps,
+            file,
+            text,
+            is_script: true,
+        };
         let template = self.template(profile, &spot, names)?;
-        Ok(LoadedBody { bytes, template: Some(template), content_type: None, exposed: true, spot })
+        Ok(LoadedBody {
+            bytes,
+            template: Some(template),
+            content_type: None,
+            exposed: true,
+            spot,
+        })
     }
 
     fn config<'m>(
@@ -164,41 +204,107 @@ impl Loader<'_, '_> {
     ) -> Result<LoadedBody<'m>, Vec<Diagnostic>> {
         let (bytes, file, steps) = self.bytes(profile, &body.content)?;
         let content_type = body.content_type.clone().or_else(|| {
-            let extension = file.as_ref().map_or_else(|| extension(name), RepoPath::extension);
+            let extension = file
+                .as_ref()
+                .map_or_else(|| extension(name), RepoPath::extension);
             type_by_extension(&extension?).map(str::to_owned)
         });
         let is_text = std::str::from_utf8(&bytes).is_ok();
-        let is_template = body.template.unwrap_or_else(|| !profile.older && is_text && !bytes.starts_with(OWN_TEMPLATE_MARK));
-        let text = if is_template { self.text(profile, &bytes, file.as_ref(), steps)? } else { Arc::from("") };
-        let spot = Spot { origin: &profile.origin, steps, file, text, is_script: false };
-        let template = if is_template { Some(self.template(profile, &spot, names)?) } else { None };
-        Ok(LoadedBody { bytes, template, content_type, exposed: body.exposed, spot })
+        let is_template = body
+            .template
+            .unwrap_or_else(|| !profile.older && is_text && !bytes.starts_with(OWN_TEMPLATE_MARK));
+        let text = if is_template {
+            self.text(profile, &bytes, file.as_ref(), steps)?
+        } else {
+            Arc::from("")
+        };
+        let spot = Spot {
+            origin: &profile.origin,
+            steps,
+            file,
+            text,
+            is_script: false,
+        };
+        let template = if is_template {
+            Some(self.template(profile, &spot, names)?)
+        } else {
+            None
+        };
+        Ok(LoadedBody {
+            bytes,
+            template,
+            content_type,
+            exposed: body.exposed,
+            spot,
+        })
     }
 
-    fn bytes<'m>(&self, profile: &'m Profile, content: &'m Content) -> Result<(Bytes, Option<RepoPath>, &'m [Step]), Vec<Diagnostic>> {
+    fn bytes<'m>(
+        &self,
+        profile: &'m Profile,
+        content: &'m Content,
+    ) -> Result<(Bytes, Option<RepoPath>, &'m [Step]), Vec<Diagnostic>> {
         match content {
-            Content::Inline(text, steps) => Ok((Bytes::copy_from_slice(text.as_bytes()), None, steps)),
+            Content::Inline(text, steps) => {
+                Ok((Bytes::copy_from_slice(text.as_bytes()), None, steps))
+            }
             Content::File(file) => {
-                let (path, bytes) = self.files.named_by(&profile.origin, file, self.locator).map_err(|one| vec![one])?;
+                let (path, bytes) = self
+                    .files
+                    .named_by(&profile.origin, file, self.locator)
+                    .map_err(|one| vec![one])?;
                 Ok((bytes, Some(path), &file.steps))
             }
         }
     }
 
-    fn text(&self, profile: &Profile, bytes: &Bytes, file: Option<&RepoPath>, steps: &[Step]) -> Result<Arc<str>, Vec<Diagnostic>> {
+    fn text(
+        &self,
+        profile: &Profile,
+        bytes: &Bytes,
+        file: Option<&RepoPath>,
+        steps: &[Step],
+    ) -> Result<Arc<str>, Vec<Diagnostic>> {
         std::str::from_utf8(bytes).map(Arc::from).map_err(|_| {
             let at = self.locator.place(&profile.origin, steps, Part::Value);
-            vec![say::template_not_utf8(at, file.map_or("", RepoPath::as_str))]
+            vec![say::template_not_utf8(
+                at,
+                file.map_or("", RepoPath::as_str),
+            )]
         })
     }
 
-    fn template(&self, profile: &Profile, spot: &Spot<'_>, names: &BTreeSet<String>) -> Result<Arc<Template>, Vec<Diagnostic>> {
-        let path = spot.file.clone().unwrap_or_else(|| spot.origin.path.clone());
-        let source = Source { path, text: Arc::clone(&spot.text) };
-        let dialect = if profile.older { Dialect::Older } else { Dialect::Current };
-        let scope = template::Scope { configs: names, dialect, in_script: spot.is_script };
+    fn template(
+        &self,
+        profile: &Profile,
+        spot: &Spot<'_>,
+        names: &BTreeSet<String>,
+    ) -> Result<Arc<Template>, Vec<Diagnostic>> {
+        let path = spot
+            .file
+            .clone()
+            .unwrap_or_else(|| spot.origin.path.clone());
+        let source = Source {
+            path,
+            text: Arc::clone(&spot.text),
+        };
+        let dialect = if profile.older {
+            Dialect::Older
+        } else {
+            Dialect::Current
+        };
+        let scope = template::Scope {
+            configs: names,
+            dialect,
+            in_script: spot.is_script,
+        };
         let parsed = template::parse(&source, &scope, &|path| self.files.included(path));
-        parsed.map(Arc::new).map_err(|problems| problems.iter().map(|problem| self.told(spot, problem)).collect())
+        parsed.map(Arc::new).map_err(|problems| {
+            problems
+                .iter()
+                .map(|problem| self.told(spot, problem))
+                .collect()
+        })
     }
 
     fn told(&self, spot: &Spot<'_>, problem: &Problem) -> Diagnostic {
@@ -208,13 +314,19 @@ impl Loader<'_, '_> {
 
 /// The configs in an order in which each comes after those it names, or a circle of them. A config that names the
 /// directory of all configs is a circle of its own.
-fn in_order<'m>(mut left: BTreeMap<&'m str, LoadedBody<'m>>) -> Result<Vec<(&'m str, LoadedBody<'m>)>, Vec<&'m str>> {
+fn in_order<'m>(
+    mut left: BTreeMap<&'m str, LoadedBody<'m>>,
+) -> Result<Vec<(&'m str, LoadedBody<'m>)>, Vec<&'m str>> {
     let mut ordered: Vec<(&str, LoadedBody<'_>)> = Vec::new();
     while !left.is_empty() {
         let ready = left.iter().find(|(_, body)| {
             body.template.as_ref().is_none_or(|template| {
                 let usage = template.usage();
-                !usage.config_dir && usage.configs.iter().all(|name| !left.contains_key(name.as_str()))
+                !usage.config_dir
+                    && usage
+                        .configs
+                        .iter()
+                        .all(|name| !left.contains_key(name.as_str()))
             })
         });
         let Some(name) = ready.map(|(name, _)| *name) else {
@@ -229,7 +341,9 @@ fn in_order<'m>(mut left: BTreeMap<&'m str, LoadedBody<'m>>) -> Result<Vec<(&'m 
 fn circle<'m>(left: &BTreeMap<&'m str, LoadedBody<'m>>) -> Vec<&'m str> {
     let next = |name: &str| -> Option<&'m str> {
         let usage = left.get(name)?.template.as_ref()?.usage();
-        left.keys().copied().find(|other| usage.configs.contains(*other))
+        left.keys()
+            .copied()
+            .find(|other| usage.configs.contains(*other))
     };
     let mut path: Vec<&str> = Vec::new();
     let mut name = left.keys().next().copied();
@@ -255,14 +369,19 @@ fn type_by_extension(extension: &str) -> Option<&'static str> {
     match extension {
         "ign" => Some("application/vnd.coreos.ignition+json"),
         "json" => Some("application/json"),
-        "ks" | "cfg" | "txt" | "conf" | "ini" | "sh" | "toml" | "list" | "preseed" | "ipxe" | "service" => {
-            Some("text/plain; charset=utf-8")
-        }
+        "ks" | "cfg" | "txt" | "conf" | "ini" | "sh" | "toml" | "list" | "preseed" | "ipxe"
+        | "service" => Some("text/plain; charset=utf-8"),
         _ => None,
     }
 }
 
 /// The range of a whole text, to point at its first byte.
 pub(super) fn beginning(spot: &Spot<'_>) -> Place {
-    Place { path: spot.file.clone().unwrap_or_else(|| spot.origin.path.clone()), range: Range { start: 0, end: 0 } }
+    Place {
+        path: spot
+            .file
+            .clone()
+            .unwrap_or_else(|| spot.origin.path.clone()),
+        range: Range { start: 0, end: 0 },
+    }
 }

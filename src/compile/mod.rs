@@ -34,7 +34,11 @@ pub struct Options {
 
 /// Compiles one tree. There is a snapshot exactly when no diagnostic is an error.
 #[must_use]
-pub fn compile(tree: &Tree, manifests: &Manifests, options: &Options) -> (Option<Snapshot>, Diagnostics) {
+pub fn compile(
+    tree: &Tree,
+    manifests: &Manifests,
+    options: &Options,
+) -> (Option<Snapshot>, Diagnostics) {
     let locator = Locator::new(tree);
     let files = Files::new(tree, &manifests.files);
     let mut found = manifests.diagnostics.clone();
@@ -42,7 +46,14 @@ pub fn compile(tree: &Tree, manifests: &Manifests, options: &Options) -> (Option
     let resolved = resolve::resolve(manifests, tree, &locator, &mut found);
     let contents = Contents::load(manifests, &files, &locator, options.budget, &mut found);
     rank::check(manifests, &locator, &mut found);
-    let binder = Binder::bind(manifests, &resolved, &contents, tree.revision(), &locator, &mut found);
+    let binder = Binder::bind(
+        manifests,
+        &resolved,
+        &contents,
+        tree.revision(),
+        &locator,
+        &mut found,
+    );
     found.extend(files.unnamed(manifests, &found));
     if !has_error(&found) {
         check_empty(manifests, options, &mut found);
@@ -51,8 +62,18 @@ pub fn compile(tree: &Tree, manifests: &Manifests, options: &Options) -> (Option
         return (None, Diagnostics::new(found));
     }
 
-    let Bound { rules, configs, directories } = binder.finish();
-    let snapshot = Snapshot::new(tree.revision().clone(), manifests.profiles.len(), rules, configs, directories);
+    let Bound {
+        rules,
+        configs,
+        directories,
+    } = binder.finish();
+    let snapshot = Snapshot::new(
+        tree.revision().clone(),
+        manifests.profiles.len(),
+        rules,
+        configs,
+        directories,
+    );
     (Some(snapshot), Diagnostics::new(found))
 }
 
@@ -76,10 +97,15 @@ fn check_empty(manifests: &Manifests, options: &Options, found: &mut Vec<Diagnos
 }
 
 fn has_error(found: &[Diagnostic]) -> bool {
-    found.iter().any(|one| one.severity() == crate::diagnostic::Severity::Error)
+    found
+        .iter()
+        .any(|one| one.severity() == crate::diagnostic::Severity::Error)
 }
 
 /// The files in which something is wrong.
 fn files_with_errors(found: &[Diagnostic]) -> BTreeSet<&crate::tree::RepoPath> {
-    found.iter().filter_map(|one| Some(&one.location()?.path)).collect()
+    found
+        .iter()
+        .filter_map(|one| Some(&one.location()?.path))
+        .collect()
 }

@@ -22,21 +22,41 @@ pub(super) struct Candidate {
     pub(super) requires: Vec<(String, String)>,
 }
 
-pub(super) fn resolve(manifests: &Manifests, tree: &Tree, locator: &Locator<'_>, found: &mut Vec<Diagnostic>) -> Resolved {
+pub(super) fn resolve(
+    manifests: &Manifests,
+    tree: &Tree,
+    locator: &Locator<'_>,
+    found: &mut Vec<Diagnostic>,
+) -> Resolved {
     let profiles = by_name(
         "Profile",
-        manifests.profiles.iter().map(|profile| (profile.name.as_str(), &profile.origin)),
+        manifests
+            .profiles
+            .iter()
+            .map(|profile| (profile.name.as_str(), &profile.origin)),
         locator,
         found,
     );
     by_name(
         "Assignment",
-        manifests.assignments.iter().map(|assignment| (assignment.name.as_str(), &assignment.origin)),
+        manifests
+            .assignments
+            .iter()
+            .map(|assignment| (assignment.name.as_str(), &assignment.origin)),
         locator,
         found,
     );
-    let context = Context { manifests, tree, profiles, locator };
-    let candidates = manifests.assignments.iter().map(|assignment| context.candidates(assignment, found)).collect();
+    let context = Context {
+        manifests,
+        tree,
+        profiles,
+        locator,
+    };
+    let candidates = manifests
+        .assignments
+        .iter()
+        .map(|assignment| context.candidates(assignment, found))
+        .collect();
     Resolved { candidates }
 }
 
@@ -52,8 +72,14 @@ fn by_name<'m>(
     for (place, (name, origin)) in all.enumerate() {
         origins.push(origin);
         if let Some(first) = known.get(name) {
-            let at = |origin| locator.place(origin, &["metadata".into(), "name".into()], Part::Value);
-            found.push(say::duplicate_name(at(origin), kind, name, &at(origins[*first])));
+            let at =
+                |origin| locator.place(origin, &["metadata".into(), "name".into()], Part::Value);
+            found.push(say::duplicate_name(
+                at(origin),
+                kind,
+                name,
+                &at(origins[*first]),
+            ));
         } else {
             known.insert(name, place);
         }
@@ -73,19 +99,36 @@ impl Context<'_> {
         match &assignment.profile {
             ProfileChoice::Named { name, steps } => {
                 if let Some(profile) = self.profiles.get(name.as_str()) {
-                    return vec![Candidate { profile: *profile, requires: Vec::new() }];
+                    return vec![Candidate {
+                        profile: *profile,
+                        requires: Vec::new(),
+                    }];
                 }
                 if !self.may_be_in_broken_file(name) {
                     let at = self.locator.place(&assignment.origin, steps, Part::Value);
-                    let defined: Vec<&str> = self.manifests.profiles.iter().map(|profile| profile.name.as_str()).collect();
-                    found.push(say::unknown_profile(at, &assignment.name, name, defined.iter().copied()));
+                    let defined: Vec<&str> = self
+                        .manifests
+                        .profiles
+                        .iter()
+                        .map(|profile| profile.name.as_str())
+                        .collect();
+                    found.push(say::unknown_profile(
+                        at,
+                        &assignment.name,
+                        name,
+                        defined.iter().copied(),
+                    ));
                 }
                 Vec::new()
             }
             ProfileChoice::Labelled { labels, steps } => {
                 let candidates = self.labelled(labels);
                 let at = || self.locator.place(&assignment.origin, steps, Part::Key);
-                if candidates.is_empty() && !labels.values().any(|value| self.may_be_in_broken_file(value)) {
+                if candidates.is_empty()
+                    && !labels
+                        .values()
+                        .any(|value| self.may_be_in_broken_file(value))
+                {
                     found.push(ranking::no_profile_has_labels(at(), &assignment.name));
                 } else if !are_told_apart(&candidates) {
                     found.push(self.ambiguous(at(), assignment, &candidates));
@@ -97,18 +140,33 @@ impl Context<'_> {
     }
 
     fn labelled(&self, wanted: &BTreeMap<String, String>) -> Vec<Candidate> {
-        let has_all = |profile: &Profile| wanted.iter().all(|(key, value)| profile.labels.get(key) == Some(value));
+        let has_all = |profile: &Profile| {
+            wanted
+                .iter()
+                .all(|(key, value)| profile.labels.get(key) == Some(value))
+        };
         self.manifests
             .profiles
             .iter()
             .enumerate()
             .filter(|(_, profile)| has_all(profile))
-            .map(|(place, profile)| Candidate { profile: place, requires: requirements(profile) })
+            .map(|(place, profile)| Candidate {
+                profile: place,
+                requires: requirements(profile),
+            })
             .collect()
     }
 
-    fn ambiguous(&self, at: Location, assignment: &Assignment, candidates: &[Candidate]) -> Diagnostic {
-        let names = candidates.iter().filter_map(|one| self.manifests.profiles.get(one.profile)).map(|one| one.name.as_str());
+    fn ambiguous(
+        &self,
+        at: Location,
+        assignment: &Assignment,
+        candidates: &[Candidate],
+    ) -> Diagnostic {
+        let names = candidates
+            .iter()
+            .filter_map(|one| self.manifests.profiles.get(one.profile))
+            .map(|one| one.name.as_str());
         ranking::ambiguous_profiles(at, &assignment.name, names)
     }
 
@@ -116,16 +174,27 @@ impl Context<'_> {
     /// mistake.
     fn may_be_in_broken_file(&self, name: &str) -> bool {
         let broken = super::files_with_errors(&self.manifests.diagnostics);
-        broken.into_iter().chain(&self.manifests.unread).any(|path| {
-            let text = self.tree.file(path).and_then(|bytes| std::str::from_utf8(bytes).ok());
-            self.manifests.files.contains(path) && text.is_some_and(|text| text.contains(name))
-        })
+        broken
+            .into_iter()
+            .chain(&self.manifests.unread)
+            .any(|path| {
+                let text = self
+                    .tree
+                    .file(path)
+                    .and_then(|bytes| std::str::from_utf8(bytes).ok());
+                self.manifests.files.contains(path) && text.is_some_and(|text| text.contains(name))
+            })
     }
 }
 
 /// The labels of a Profile that a machine must not contradict, in normal form.
 fn requirements(profile: &Profile) -> Vec<(String, String)> {
-    let key_of = |label: &str| REQUIREMENT_PREFIXES.iter().find_map(|prefix| label.strip_prefix(prefix)).and_then(label::canonical_key);
+    let key_of = |label: &str| {
+        REQUIREMENT_PREFIXES
+            .iter()
+            .find_map(|prefix| label.strip_prefix(prefix))
+            .and_then(label::canonical_key)
+    };
     profile
         .labels
         .iter()
@@ -139,7 +208,9 @@ fn requirements(profile: &Profile) -> Vec<(String, String)> {
 
 /// Ensure that several candidates carry one common requirement with a different value each.
 fn are_told_apart(candidates: &[Candidate]) -> bool {
-    let Some((first, rest)) = candidates.split_first() else { return true };
+    let Some((first, rest)) = candidates.split_first() else {
+        return true;
+    };
     if rest.is_empty() {
         return true;
     }

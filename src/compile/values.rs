@@ -47,7 +47,11 @@ pub(super) struct ValuesFiles<'f, 't> {
 
 impl<'f, 't> ValuesFiles<'f, 't> {
     pub(super) fn new(files: &'f Files<'t>, budget: Budget) -> Self {
-        Self { files, budget, read: RefCell::new(HashMap::new()) }
+        Self {
+            files,
+            budget,
+            read: RefCell::new(HashMap::new()),
+        }
     }
 
     /// The files of `valuesFrom`, merged in order, and the manifest's own values on top; `None` when one cannot be had.

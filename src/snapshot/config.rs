@@ -18,13 +18,20 @@ impl Text {
     /// A text without a base URL.
     #[must_use]
     pub fn whole(bytes: Bytes) -> Self {
-        Self { pieces: vec![bytes] }
+        Self {
+            pieces: vec![bytes],
+        }
     }
 
     /// A text that is cut wherever the mark stands.
     #[must_use]
     pub fn cut(text: &str, mark: &str) -> Self {
-        Self { pieces: text.split(mark).map(|piece| Bytes::copy_from_slice(piece.as_bytes())).collect() }
+        Self {
+            pieces: text
+                .split(mark)
+                .map(|piece| Bytes::copy_from_slice(piece.as_bytes()))
+                .collect(),
+        }
     }
 
     /// The pieces between the places of the base URL.

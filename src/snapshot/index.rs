@@ -46,7 +46,8 @@ impl Index {
     pub(super) fn new(rules: &[Rule]) -> Self {
         let mut index = Self::default();
         for (number, rule) in rules.iter().enumerate() {
-            let number = u32::try_from(number).expect("the tree's limits keep Assignments below four thousand million");
+            let number = u32::try_from(number)
+                .expect("the tree's limits keep Assignments below four thousand million");
             match rule.tier {
                 Tier::Named if rule.entries.is_empty() => index.add_selected(number, rule),
                 Tier::Named => index.add_entries(number, rule),
@@ -57,7 +58,11 @@ impl Index {
         index
     }
 
-    pub(super) fn find<'s>(&self, rules: &'s [Rule], labels: &Labels) -> Result<Found<'s>, NoMatch<'s>> {
+    pub(super) fn find<'s>(
+        &self,
+        rules: &'s [Rule],
+        labels: &Labels,
+    ) -> Result<Found<'s>, NoMatch<'s>> {
         self.find_named(rules, labels)?
             .or_else(|| find_class(&self.classes, rules, labels))
             .or_else(|| find_class(&self.defaults, rules, labels))
@@ -80,7 +85,8 @@ impl Index {
 
     fn add_entries(&mut self, number: u32, rule: &Rule) {
         for (place, entry) in rule.entries.iter().enumerate() {
-            let place = u32::try_from(place).expect("the tree's limits keep machines below four thousand million");
+            let place = u32::try_from(place)
+                .expect("the tree's limits keep machines below four thousand million");
             for (identity, values) in &entry.identities {
                 for value in values {
                     self.add(*identity, value, (number, Some(place)));
@@ -99,14 +105,20 @@ impl Index {
         }
     }
 
-    fn find_named<'s>(&self, rules: &'s [Rule], labels: &Labels) -> Result<Option<Found<'s>>, NoMatch<'s>> {
+    fn find_named<'s>(
+        &self,
+        rules: &'s [Rule],
+        labels: &Labels,
+    ) -> Result<Option<Found<'s>>, NoMatch<'s>> {
         let mut best: Option<(Rank<'s>, Found<'s>)> = None;
         let mut contradicted: Option<&'s Rule> = None;
         for identity in Identity::ALL {
             let table = &self.named[identity as usize];
             for (position, value) in sent(labels, identity).enumerate() {
                 for (number, place) in table.get(value).map_or(&[][..], Vec::as_slice) {
-                    let Some(rule) = rules.get(*number as usize) else { continue };
+                    let Some(rule) = rules.get(*number as usize) else {
+                        continue;
+                    };
                     let place = place.map(|place| place as usize);
                     let entry = place.and_then(|place| rule.entries.get(place));
                     if entry.is_some_and(|entry| entry.is_contradicted(labels)) {
@@ -124,7 +136,10 @@ impl Index {
                         place.unwrap_or(0),
                         rule.name.as_ref(),
                     );
-                    if best.as_ref().is_none_or(|(other, _)| beats(&rank, other, rule)) {
+                    if best
+                        .as_ref()
+                        .is_none_or(|(other, _)| beats(&rank, other, rule))
+                    {
                         best = Some((rank, Found { rule, entry: place }));
                     }
                 }
@@ -132,7 +147,9 @@ impl Index {
         }
         match (best, contradicted) {
             (Some((_, found)), _) => Ok(Some(found)),
-            (None, Some(rule)) => Err(NoMatch::IdentityConflict { assignment: &rule.name }),
+            (None, Some(rule)) => Err(NoMatch::IdentityConflict {
+                assignment: &rule.name,
+            }),
             (None, None) => Ok(None),
         }
     }
@@ -155,15 +172,30 @@ fn beats(rank: &Rank<'_>, other: &Rank<'_>, rule: &Rule) -> bool {
 /// The values that a machine sent for an identity key, in the order of the request.
 fn sent(labels: &Labels, identity: Identity) -> impl Iterator<Item = &str> {
     let macs = (identity == Identity::Mac).then(|| labels.macs());
-    let one = if identity == Identity::Mac { None } else { labels.get(identity.key()) };
+    let one = if identity == Identity::Mac {
+        None
+    } else {
+        labels.get(identity.key())
+    };
     macs.into_iter().flatten().chain(one)
 }
 
 fn add_class(sets: &mut Vec<KeySet>, number: u32, rule: &Rule) {
-    let same_keys = |set: &KeySet| set.keys.iter().eq(rule.selectors.iter().map(|selector| &selector.key));
+    let same_keys = |set: &KeySet| {
+        set.keys
+            .iter()
+            .eq(rule.selectors.iter().map(|selector| &selector.key))
+    };
     let place = sets.iter().position(same_keys).unwrap_or_else(|| {
-        let keys = rule.selectors.iter().map(|selector| selector.key.clone()).collect();
-        sets.push(KeySet { keys, rules: HashMap::new() });
+        let keys = rule
+            .selectors
+            .iter()
+            .map(|selector| selector.key.clone())
+            .collect();
+        sets.push(KeySet {
+            keys,
+            rules: HashMap::new(),
+        });
         sets.len() - 1
     });
     let set = sets.get_mut(place).expect("it was found or just added");
@@ -174,11 +206,17 @@ fn add_class(sets: &mut Vec<KeySet>, number: u32, rule: &Rule) {
 fn for_each_combination(rule: &Rule, mut each: impl FnMut(u64)) {
     let mut picks = vec![0_usize; rule.selectors.len()];
     loop {
-        let values = rule.selectors.iter().zip(&picks).filter_map(|(selector, pick)| selector.values.get(*pick));
+        let values = rule
+            .selectors
+            .iter()
+            .zip(&picks)
+            .filter_map(|(selector, pick)| selector.values.get(*pick));
         each(hash_of(values.map(AsRef::as_ref)));
         let mut key = 0;
         loop {
-            let Some((pick, selector)) = picks.get_mut(key).zip(rule.selectors.get(key)) else { return };
+            let Some((pick, selector)) = picks.get_mut(key).zip(rule.selectors.get(key)) else {
+                return;
+            };
             *pick += 1;
             if *pick < selector.values.len() {
                 break;
@@ -207,8 +245,19 @@ fn find_class<'s>(sets: &[KeySet], rules: &'s [Rule], labels: &Labels) -> Option
         }
         let hash = hash_of(set.keys.iter().filter_map(|key| labels.get(key)));
         for number in set.rules.get(&hash).map_or(&[][..], Vec::as_slice) {
-            let Some(rule) = rules.get(*number as usize).filter(|rule| rule.accepts(labels)) else { continue };
-            let rank = |rule: &'s Rule| (Reverse(rule.priority), Reverse(rule.keys()), rule.name.as_ref());
+            let Some(rule) = rules
+                .get(*number as usize)
+                .filter(|rule| rule.accepts(labels))
+            else {
+                continue;
+            };
+            let rank = |rule: &'s Rule| {
+                (
+                    Reverse(rule.priority),
+                    Reverse(rule.keys()),
+                    rule.name.as_ref(),
+                )
+            };
             if best.is_none_or(|other| rank(rule) < rank(other)) {
                 best = Some(rule);
             }

@@ -89,7 +89,14 @@ impl Snapshot {
         directories: HashMap<ConfigId, Arc<ConfigDir>>,
     ) -> Self {
         let index = Index::new(&rules);
-        Self { revision, profiles, rules, index, configs, directories }
+        Self {
+            revision,
+            profiles,
+            rules,
+            index,
+            configs,
+            directories,
+        }
     }
 
     /// The revision that was compiled.
@@ -106,10 +113,19 @@ impl Snapshot {
         let found = self.index.find(&self.rules, labels)?;
         let rule = found.rule;
         let assignment = rule.name.as_ref();
-        let choice = rule.choose(labels).ok_or(NoMatch::NoProfile { assignment })?;
-        let binding = choice.binding(found.entry).ok_or(NoMatch::NoProfile { assignment })?;
+        let choice = rule
+            .choose(labels)
+            .ok_or(NoMatch::NoProfile { assignment })?;
+        let binding = choice
+            .binding(found.entry)
+            .ok_or(NoMatch::NoProfile { assignment })?;
         let entry = found.entry.and_then(|entry| rule.entries.get(entry));
-        Ok(Match { snapshot: self, rule, entry, binding })
+        Ok(Match {
+            snapshot: self,
+            rule,
+            entry,
+            binding,
+        })
     }
 
     /// A config by its id.
@@ -131,7 +147,9 @@ impl Snapshot {
 
     /// All config directories, in no order.
     pub fn config_dirs(&self) -> impl Iterator<Item = (ConfigId, &Arc<ConfigDir>)> {
-        self.directories.iter().map(|(id, directory)| (*id, directory))
+        self.directories
+            .iter()
+            .map(|(id, directory)| (*id, directory))
     }
 
     /// How many of each there are.
@@ -168,7 +186,9 @@ impl<'s> Match<'s> {
     /// The machine's name, if an entry of `machines` matched and has one.
     #[must_use]
     pub fn machine(&self) -> Option<&'s str> {
-        self.entry.map(|entry| entry.name.as_ref()).filter(|name| !name.is_empty())
+        self.entry
+            .map(|entry| entry.name.as_ref())
+            .filter(|name| !name.is_empty())
     }
 
     /// The config of this name, if the Profile has one that may be fetched.

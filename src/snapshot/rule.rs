@@ -31,8 +31,16 @@ impl SelectorValues {
     /// Whether the machine sent one of the values.
     #[must_use]
     pub fn accepts(&self, labels: &Labels) -> bool {
-        let has = |value: &str| self.values.binary_search_by(|one| (**one).cmp(value)).is_ok();
-        if &*self.key == Identity::Mac.key() { labels.macs().any(has) } else { labels.get(&self.key).is_some_and(has) }
+        let has = |value: &str| {
+            self.values
+                .binary_search_by(|one| (**one).cmp(value))
+                .is_ok()
+        };
+        if &*self.key == Identity::Mac.key() {
+            labels.macs().any(has)
+        } else {
+            labels.get(&self.key).is_some_and(has)
+        }
     }
 }
 
@@ -54,7 +62,9 @@ impl Entry {
             if *identity == Identity::Mac {
                 labels.macs().len() > 0 && !labels.macs().any(is_listed)
             } else {
-                labels.get(identity.key()).is_some_and(|sent| !is_listed(sent))
+                labels
+                    .get(identity.key())
+                    .is_some_and(|sent| !is_listed(sent))
             }
         })
     }
@@ -87,7 +97,9 @@ impl Rule {
     /// Whether the machine satisfies every selector.
     #[must_use]
     pub fn accepts(&self, labels: &Labels) -> bool {
-        self.selectors.iter().all(|selector| selector.accepts(labels))
+        self.selectors
+            .iter()
+            .all(|selector| selector.accepts(labels))
     }
 
     /// The one Profile that is left for what the machine sent. Two that are left would be a guess, so they are none.
@@ -112,11 +124,16 @@ pub struct Choice {
 
 impl Choice {
     fn suits(&self, labels: &Labels) -> bool {
-        self.requires.iter().all(|(key, value)| labels.get(key).is_none_or(|sent| sent == value))
+        self.requires
+            .iter()
+            .all(|(key, value)| labels.get(key).is_none_or(|sent| sent == value))
     }
 
     pub(super) fn binding(&self, entry: Option<usize>) -> Option<&Binding> {
-        entry.and_then(|entry| self.own.get(&entry)).or(self.shared.as_ref()).map(AsRef::as_ref)
+        entry
+            .and_then(|entry| self.own.get(&entry))
+            .or(self.shared.as_ref())
+            .map(AsRef::as_ref)
     }
 }
 

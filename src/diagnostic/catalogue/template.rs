@@ -20,7 +20,11 @@ pub fn render_failed(at: Location, kind: &ProblemKind, whom: &str) -> Diagnostic
 
 /// The code, the message and the remedy of a problem.
 fn words(kind: &ProblemKind) -> (&'static str, String, Option<String>) {
-    let near = |what: &str, similar: &Option<String>| similar.as_ref().map(|near| format!("{what} with a similar name exists: `{near}`"));
+    let near = |what: &str, similar: &Option<String>| {
+        similar
+            .as_ref()
+            .map(|near| format!("{what} with a similar name exists: `{near}`"))
+    };
     match kind {
         ProblemKind::Syntax(words) => ("template-syntax", format!("the template cannot be parsed: {words}"), None),
         ProblemKind::TooLarge => (
