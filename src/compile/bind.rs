@@ -10,10 +10,9 @@ use crate::diagnostic::Diagnostic;
 use crate::id::{self, ConfigId, Content};
 use crate::label::Labels;
 use crate::manifest::{Assignment, Locator, Machine, Manifests};
-use crate::render::is_script;
 use crate::snapshot::{
     Binding, Body, Choice, Config, ConfigDir, Entry, Link, Rendering, Rule, Scope, SelectorValues,
-    Text,
+    Text, is_script,
 };
 use crate::template::{Context, Kind, ProblemKind, Template, Values};
 use crate::tree::Revision;
