@@ -130,11 +130,11 @@ fn sweep_locked(lock_path: &Path, folder: &Path) {
 fn remove(folder: &Path) {
     match fs::remove_dir_all(folder) {
         Ok(()) => {
-            tracing::debug!(folder = %folder.display(), "removed what an earlier fetch left behind")
+            tracing::debug!(folder = %folder.display(), "removed what an earlier fetch left behind");
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => {
-            tracing::debug!(folder = %folder.display(), %error, "cannot remove an old fetch")
+            tracing::debug!(folder = %folder.display(), %error, "cannot remove an old fetch");
         }
     }
 }

@@ -1,4 +1,8 @@
 //! The integration tests: one binary, one module a subject.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that meets the unexpected may fail anywhere"
+)]
 
 mod source;
 mod support;

@@ -12,7 +12,7 @@ use gitboot::tree::{Limits, Revision};
 
 use super::{check, check_with, failure, listing, path, settings, settings_at};
 use crate::support::git::{self, Repository};
-use crate::support::http_backend::{Answer, HttpBackend};
+use crate::support::http_backend::{Answer, HttpBackend, Seen};
 
 /// Far longer than anything here takes; a test that waits so long has failed.
 const LONG: Duration = Duration::from_secs(20);
@@ -267,6 +267,73 @@ fn a_tree_over_a_limit_is_refused_and_leaves_nothing() {
 }
 
 #[test]
+fn a_small_pack_that_unpacks_to_much_is_refused() {
+    let world = World::with_files(&[("other/zeros", &"\0".repeat(3_000_000)), ("boot/a", "1")]);
+    let at_most = |unpacked_bytes| {
+        check(Settings {
+            path: Some(path("boot")),
+            wire_bytes: 20_000,
+            unpacked_bytes,
+            ..world.settings()
+        })
+    };
+    assert_eq!(listing(&at_most(3_100_000).unwrap()), "a: 1");
+    let expected = "the objects of the commit are larger than the limit of 3000000 bytes unpacked";
+    assert_eq!(
+        failure(at_most(3_000_000)),
+        (ErrorClass::Limit, expected.to_owned())
+    );
+    assert_eq!(world.left_behind(), Vec::<String>::new());
+}
+
+#[test]
+fn a_server_that_knows_only_the_old_protocol_will_do() {
+    let world = World::with_files(&[("n", "1")]);
+    let first = world.work.head();
+    world.work.commit(&[("n", "2")]);
+    world.work.git(&["tag", "-a", "-m", "x", "v1", &first]);
+    world.server.answer(|_| Answer::OldGit);
+    assert_eq!(listing(&check(settings(world.url())).unwrap()), "n: 2");
+    assert_eq!(
+        listing(&check(settings_at(world.url(), "v1")).unwrap()),
+        "n: 1"
+    );
+    let (class, message) = failure(check(settings_at(world.url(), "none")));
+    assert_eq!(class, ErrorClass::RefNotFound, "{message}");
+}
+
+#[test]
+fn a_repository_of_another_object_format_is_refused_with_words() {
+    let world = World::new();
+    git::run(
+        world.work.parent(),
+        &["init", "-q", "--object-format=sha256", "long"],
+    );
+    let (class, message) = failure(check(settings(world.server.url("long/.git"))));
+    assert_eq!(class, ErrorClass::Unsupported, "{message}");
+    assert!(message.contains("SHA-256"), "{message}");
+}
+
+#[tokio::test]
+async fn a_remote_can_be_dropped_on_an_async_task() {
+    let world = tokio::task::spawn_blocking(|| World::with_files(&[("n", "1")]))
+        .await
+        .unwrap();
+    let mut remote = Remote::new(world.settings()).unwrap();
+    let (remote, result) = tokio::task::spawn_blocking(move || {
+        let result = check_with(&mut remote, None);
+        (remote, result)
+    })
+    .await
+    .unwrap();
+    assert!(matches!(result.unwrap(), Check::Changed(_)));
+    drop(remote);
+    tokio::task::spawn_blocking(move || drop(world))
+        .await
+        .unwrap();
+}
+
+#[test]
 fn a_hostile_name_is_refused_over_http_too() {
     let world = World::new();
     let blob = world.work.blob(b"x");
@@ -322,13 +389,8 @@ fn answers_that_are_not_git_are_told_apart() {
                     answer.clone()
                 }
             });
-            if only_fetch && matches!(class, ErrorClass::Protocol) {
-                let error = check(world.settings()).unwrap_err();
-                assert_eq!(error.class(), ErrorClass::Protocol, "{error}");
-            } else {
-                let (found, message) = failure(check(world.settings()));
-                assert_eq!(found, class, "{message}");
-            }
+            let (found, message) = failure(check(world.settings()));
+            assert_eq!(found, class, "{message}");
         }
     }
     let message = "the remote answers with `text/html; charset=utf-8`, not with git's smart protocol; \
@@ -370,10 +432,7 @@ fn a_damaged_pack_is_corrupt_and_the_next_fetch_heals() {
     });
     let mut remote = Remote::new(world.settings()).unwrap();
     let error = check_with(&mut remote, None).unwrap_err();
-    assert!(
-        matches!(error.class(), ErrorClass::Corrupt | ErrorClass::Protocol),
-        "{error:?}"
-    );
+    assert_eq!(error.class(), ErrorClass::Corrupt, "{error}");
     assert_eq!(world.left_behind(), Vec::<String>::new());
     world.server.answer(|_| Answer::Git);
     assert!(matches!(
@@ -460,7 +519,7 @@ fn a_waiting_check_is_interrupted() {
     let started = Instant::now();
     std::thread::scope(|scope| {
         let check = scope.spawn(|| remote.check(None, &interrupt));
-        while !world.server.take_seen().iter().any(|seen| seen.is_fetch()) {
+        while !world.server.take_seen().iter().any(Seen::is_fetch) {
             assert!(started.elapsed() < LONG);
             std::thread::yield_now();
         }

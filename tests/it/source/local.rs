@@ -1,7 +1,10 @@
 //! Repositories of this machine, read in place.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use gitboot::source::{Check, ErrorClass, Remote, Settings, read_revision};
 use gitboot::tree::{Limits, Revision};
@@ -306,4 +309,46 @@ fn a_linked_work_tree_has_its_own_head() {
         listing(&check(settings(repository.path())).unwrap()),
         "n: 2"
     );
+}
+
+#[test]
+fn a_push_and_a_repack_during_a_read_are_seen_whole() {
+    let bare = Repository::bare();
+    let work = Repository::new();
+    let names: Vec<String> = (0..20).map(|n| format!("f{n}")).collect();
+    let commit = |n: usize| {
+        let text = n.to_string();
+        let files: Vec<(&str, &str)> = names
+            .iter()
+            .map(|name| (name.as_str(), text.as_str()))
+            .collect();
+        work.commit(&files);
+        work.push(bare.path(), "main");
+    };
+    commit(0);
+    let is_done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let reader = scope.spawn(|| {
+            let mut seen = 0;
+            // The writer may fail; then nobody says that it is done.
+            let started = Instant::now();
+            while !is_done.load(Ordering::Relaxed) && started.elapsed() < Duration::from_secs(60) {
+                let tree = check(settings(bare.path())).unwrap();
+                let texts: BTreeSet<_> = tree
+                    .iter()
+                    .map(|(path, _)| tree.file(path).unwrap())
+                    .collect();
+                assert_eq!(tree.iter().count(), names.len());
+                assert_eq!(texts.len(), 1, "{}", listing(&tree));
+                seen += 1;
+            }
+            seen
+        });
+        for n in 1..=20 {
+            commit(n);
+            bare.git(&["gc", "-q", "--prune=now"]);
+        }
+        is_done.store(true, Ordering::Relaxed);
+        assert!(reader.join().unwrap() > 1);
+    });
 }

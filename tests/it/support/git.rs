@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use tempfile::TempDir;
 
 /// A git command with nothing of this machine in it: no configuration, no prompt, fixed names and dates.
-pub fn command(folder: &Path) -> Command {
+pub(crate) fn command(folder: &Path) -> Command {
     let mut command = Command::new("git");
     command.current_dir(folder).env_clear();
     if let Some(path) = std::env::var_os("PATH") {
@@ -33,12 +33,16 @@ pub fn command(folder: &Path) -> Command {
 }
 
 /// Runs git and returns what it prints, without the last newline.
-pub fn run<S: AsRef<OsStr>>(folder: &Path, arguments: &[S]) -> String {
+pub(crate) fn run<S: AsRef<OsStr>>(folder: &Path, arguments: &[S]) -> String {
     run_with_input(folder, arguments, b"")
 }
 
 /// Runs git with bytes on its standard input.
-pub fn run_with_input<S: AsRef<OsStr>>(folder: &Path, arguments: &[S], input: &[u8]) -> String {
+pub(crate) fn run_with_input<S: AsRef<OsStr>>(
+    folder: &Path,
+    arguments: &[S],
+    input: &[u8],
+) -> String {
     let mut child = command(folder)
         .args(arguments)
         .stdin(Stdio::piped())
@@ -61,19 +65,19 @@ pub fn run_with_input<S: AsRef<OsStr>>(folder: &Path, arguments: &[S], input: &[
 }
 
 /// A repository in a temporary folder.
-pub struct Repository {
+pub(crate) struct Repository {
     folder: TempDir,
     path: PathBuf,
 }
 
 impl Repository {
     /// An empty repository with a work tree, on the branch `main`.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::init(&["init", "-q", "-b", "main", "repo"], "repo")
     }
 
-    /// An empty bare repository, whose `HEAD` is `main`. It lets clients fetch any commit, as forges do.
-    pub fn bare() -> Self {
+    /// An empty bare repository, whose `HEAD` is `main`.
+    pub(crate) fn bare() -> Self {
         Self::init(
             &["init", "-q", "--bare", "-b", "main", "repo.git"],
             "repo.git",
@@ -88,29 +92,29 @@ impl Repository {
     }
 
     /// A repository with a work tree and one commit of these files.
-    pub fn with_files(files: &[(&str, &str)]) -> Self {
+    pub(crate) fn with_files(files: &[(&str, &str)]) -> Self {
         let repository = Self::new();
         repository.commit(files);
         repository
     }
 
     /// The folder of the repository: the work tree, or the bare repository itself.
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
     /// The folder around the repository, for whatever else a test needs.
-    pub fn parent(&self) -> &Path {
+    pub(crate) fn parent(&self) -> &Path {
         self.folder.path()
     }
 
     /// Runs git in the repository.
-    pub fn git(&self, arguments: &[&str]) -> String {
+    pub(crate) fn git(&self, arguments: &[&str]) -> String {
         run(&self.path, arguments)
     }
 
     /// Writes files into the work tree.
-    pub fn write(&self, files: &[(&str, &str)]) {
+    pub(crate) fn write(&self, files: &[(&str, &str)]) {
         for (path, text) in files {
             let path = self.path.join(path);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -119,7 +123,7 @@ impl Repository {
     }
 
     /// Writes files and commits everything in the work tree. Returns the id of the commit.
-    pub fn commit(&self, files: &[(&str, &str)]) -> String {
+    pub(crate) fn commit(&self, files: &[(&str, &str)]) -> String {
         self.write(files);
         self.git(&["add", "-A"]);
         self.git(&["commit", "-q", "--allow-empty", "-m", "change"]);
@@ -127,27 +131,27 @@ impl Repository {
     }
 
     /// The commit of `HEAD`.
-    pub fn head(&self) -> String {
+    pub(crate) fn head(&self) -> String {
         self.git(&["rev-parse", "HEAD"])
     }
 
     /// Sets a ref.
-    pub fn set_ref(&self, name: &str, target: &str) {
+    pub(crate) fn set_ref(&self, name: &str, target: &str) {
         self.git(&["update-ref", name, target]);
     }
 
     /// Pushes a refspec to another repository, with force.
-    pub fn push(&self, to: &Path, refspec: &str) {
+    pub(crate) fn push(&self, to: &Path, refspec: &str) {
         self.git(&["push", "-q", "--force", &to.display().to_string(), refspec]);
     }
 
     /// Stores bytes as a blob and returns its id.
-    pub fn blob(&self, bytes: &[u8]) -> String {
+    pub(crate) fn blob(&self, bytes: &[u8]) -> String {
         run_with_input(&self.path, &["hash-object", "-w", "--stdin"], bytes)
     }
 
     /// Stores a tree of `(mode, name, id)` as it is, however wrong, and returns its id.
-    pub fn raw_tree(&self, entries: &[(&str, &[u8], &str)]) -> String {
+    pub(crate) fn raw_tree(&self, entries: &[(&str, &[u8], &str)]) -> String {
         let mut bytes = Vec::new();
         for (mode, name, id) in entries {
             bytes.extend_from_slice(mode.as_bytes());
@@ -163,7 +167,7 @@ impl Repository {
     }
 
     /// Commits a tree on `main` and returns the commit's id.
-    pub fn commit_tree(&self, tree: &str) -> String {
+    pub(crate) fn commit_tree(&self, tree: &str) -> String {
         let commit = self.git(&["commit-tree", "-m", "raw", tree]);
         self.set_ref("refs/heads/main", &commit);
         commit

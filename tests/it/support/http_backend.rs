@@ -22,26 +22,28 @@ use super::git;
 
 /// A request that the server has seen.
 #[derive(Clone, Debug)]
-pub struct Seen {
-    pub method: String,
+pub(crate) struct Seen {
+    pub(crate) method: String,
     /// Path and query.
-    pub target: String,
-    pub headers: http::HeaderMap,
-    pub body: Bytes,
+    pub(crate) target: String,
+    pub(crate) headers: http::HeaderMap,
+    pub(crate) body: Bytes,
 }
 
 impl Seen {
     /// Whether the request is for objects, not only for refs.
-    pub fn is_fetch(&self) -> bool {
+    pub(crate) fn is_fetch(&self) -> bool {
         self.method == "POST" && contains(&self.body, b"command=fetch")
     }
 }
 
 /// What the server does with a request.
 #[derive(Clone, Debug)]
-pub enum Answer {
+pub(crate) enum Answer {
     /// What git says.
     Git,
+    /// What git says to clients of before protocol version 2.
+    OldGit,
     /// This, whatever was asked.
     Fixed {
         status: u16,
@@ -59,7 +61,7 @@ pub enum Answer {
 type Chooser = Arc<dyn Fn(&Seen) -> Answer + Send + Sync>;
 
 /// The server; it stops when it is dropped.
-pub struct HttpBackend {
+pub(crate) struct HttpBackend {
     address: SocketAddr,
     seen: Arc<Mutex<Vec<Seen>>>,
     chooser: Arc<Mutex<Chooser>>,
@@ -69,7 +71,7 @@ pub struct HttpBackend {
 
 impl HttpBackend {
     /// Serves every repository below `root`. Pushes are taken, too.
-    pub fn new(root: &Path) -> Self {
+    pub(crate) fn new(root: &Path) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .enable_all()
@@ -96,17 +98,17 @@ impl HttpBackend {
     }
 
     /// The URL of the repository at this path below the root.
-    pub fn url(&self, path: &str) -> String {
+    pub(crate) fn url(&self, path: &str) -> String {
         format!("http://{}/{path}", self.address)
     }
 
     /// Decides what to do with each request from now on.
-    pub fn answer(&self, chooser: impl Fn(&Seen) -> Answer + Send + Sync + 'static) {
+    pub(crate) fn answer(&self, chooser: impl Fn(&Seen) -> Answer + Send + Sync + 'static) {
         *self.chooser.lock().unwrap() = Arc::new(chooser);
     }
 
     /// The requests since the last call.
-    pub fn take_seen(&self) -> Vec<Seen> {
+    pub(crate) fn take_seen(&self) -> Vec<Seen> {
         std::mem::take(&mut *self.seen.lock().unwrap())
     }
 }
@@ -156,6 +158,10 @@ async fn handle(request: Request<Incoming>, state: State) -> Result<Reply, Infal
         }
         return Ok(response.body(Full::new(body).boxed()).unwrap());
     }
+    let mut seen = seen;
+    if matches!(answer, Answer::OldGit) {
+        seen.headers.remove("git-protocol");
+    }
     let root = state.root.clone();
     let (head, body) = tokio::task::spawn_blocking(move || cgi(&root, &seen))
         .await
@@ -170,7 +176,7 @@ async fn handle(request: Request<Incoming>, state: State) -> Result<Reply, Infal
         };
     }
     let body = match answer {
-        Answer::Git | Answer::Fixed { .. } => Full::new(body).boxed(),
+        Answer::Git | Answer::OldGit | Answer::Fixed { .. } => Full::new(body).boxed(),
         Answer::Stall(length) => Slow {
             rest: body.slice(..length.min(body.len())),
             pause: None,

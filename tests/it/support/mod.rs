@@ -1,4 +1,4 @@
 //! What several test modules need: repositories, servers and conditions to wait for.
 
-pub mod git;
-pub mod http_backend;
+pub(crate) mod git;
+pub(crate) mod http_backend;

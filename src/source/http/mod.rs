@@ -3,22 +3,25 @@
 //! gix brings an HTTP transport of its own, but it reads proxy variables, cannot end a reply that drips, hides why a
 //! connection failed and needs CA certificates even for plain http. This is the same protocol over an own client.
 
-use std::cell::{Cell, RefCell};
-use std::error::Error as _;
-use std::io::{self, BufRead, Read, Write};
+mod exchange;
+mod watch;
+
+use std::cell::RefCell;
+use std::error::Error;
+use std::io;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use bytes::{Buf as _, Bytes};
 use gix::protocol::transport::client::blocking_io::http::{
     GetResponse, Http, PostBodyDataKind, PostResponse,
 };
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION};
 use reqwest::{Method, Response, StatusCode, Url};
 use tokio::runtime::Runtime;
 
-use super::error::{ErrorClass, SourceError, causes, printable};
+use super::error::{ErrorClass, SourceError, printable};
+use exchange::{Body, Exchange, Headers, Upload};
+pub(super) use watch::Watch;
 
 /// How often a wait looks at the interrupt flag and the clock.
 const TICK: Duration = Duration::from_millis(100);
@@ -27,9 +30,7 @@ const TICK: Duration = Duration::from_millis(100);
 const POOL_IDLE: Duration = Duration::from_secs(10);
 /// How many redirects are followed; forges need one, a load balancer before them another.
 const MAX_REDIRECTS: usize = 5;
-/// The least bytes per second that a fetch may average over `--git-timeout`.
-const MIN_BYTES_PER_SECOND: u64 = 10_000;
-/// The content types of the smart protocol end in one of these.
+/// The content types of the smart protocol.
 const SMART_TYPES: [&str; 2] = [
     "application/x-git-upload-pack-advertisement",
     "application/x-git-upload-pack-result",
@@ -37,7 +38,8 @@ const SMART_TYPES: [&str; 2] = [
 
 /// An HTTP client with the runtime that drives it.
 pub(super) struct Client {
-    runtime: Runtime,
+    /// `None` only while it is dropped.
+    runtime: Option<Runtime>,
     inner: reqwest::Client,
 }
 
@@ -71,88 +73,25 @@ impl Client {
                 &error,
             )
         })?;
-        Ok(Self { runtime, inner })
+        Ok(Self {
+            runtime: Some(runtime),
+            inner,
+        })
+    }
+}
+
+impl Drop for Client {
+    /// Dropping a runtime waits for it, which is forbidden on an async task; this does not wait.
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
     }
 }
 
 impl std::fmt::Debug for Client {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Client")
-    }
-}
-
-/// The bounds of one check, and why it failed if it did.
-pub(super) struct Watch<'a> {
-    interrupt: &'a AtomicBool,
-    /// Until when everything has to be over.
-    deadline: Cell<Instant>,
-    /// The flag that the deadline belongs to, for the message.
-    deadline_name: Cell<&'static str>,
-    /// How long the remote may be silent or slow.
-    patience: Duration,
-    /// How many bytes may still be received.
-    budget: Cell<u64>,
-    failure: RefCell<Option<SourceError>>,
-}
-
-impl<'a> Watch<'a> {
-    /// Bounds for asking for refs: `patience` for everything.
-    pub(super) fn new(interrupt: &'a AtomicBool, patience: Duration, budget: u64) -> Self {
-        Self {
-            interrupt,
-            deadline: Cell::new(Instant::now() + patience),
-            deadline_name: Cell::new("--git-timeout"),
-            patience,
-            budget: Cell::new(budget),
-            failure: RefCell::new(None),
-        }
-    }
-
-    /// Bounds for the fetch that follows.
-    pub(super) fn extend(&self, deadline: Instant, budget: u64) {
-        self.deadline.set(deadline);
-        self.deadline_name.set("--fetch-timeout");
-        self.budget.set(budget);
-    }
-
-    /// Fails when the caller wants to stop or the time is over.
-    pub(super) fn look(&self) -> Result<(), SourceError> {
-        if self.interrupt.load(Ordering::Relaxed) {
-            return Err(SourceError::interrupted());
-        }
-        if Instant::now() >= self.deadline.get() {
-            let message = format!(
-                "the remote did not finish within `{}`",
-                self.deadline_name.get()
-            );
-            return Err(SourceError::new(ErrorClass::Timeout, message));
-        }
-        Ok(())
-    }
-
-    fn spend(&self, bytes: usize) -> Result<(), SourceError> {
-        match self.budget.get().checked_sub(bytes as u64) {
-            Some(left) => {
-                self.budget.set(left);
-                Ok(())
-            }
-            None => Err(SourceError::new(
-                ErrorClass::Limit,
-                "the remote sends more bytes than the limit for one fetch allows",
-            )),
-        }
-    }
-
-    /// Keeps the first failure, which says more than what others make of it.
-    fn keep(&self, error: SourceError) -> io::Error {
-        let text = error.to_string();
-        self.failure.borrow_mut().get_or_insert(error);
-        io::Error::other(text)
-    }
-
-    /// The failure that was kept.
-    pub(super) fn take_failure(&self) -> Option<SourceError> {
-        self.failure.borrow_mut().take()
     }
 }
 
@@ -214,12 +153,7 @@ impl<'a> Http for Session<'a> {
             })
             .map_err(|error| gix::Error::from_error(shared.watch.keep(error)))?;
         let upload = Upload::default();
-        let exchange = Exchange {
-            shared,
-            request: Some((url, header_map(headers), upload.clone())),
-            response: None,
-            pace: Pace::default(),
-        };
+        let exchange = Exchange::asked(shared, url, header_map(headers), upload.clone());
         let exchange = Rc::new(RefCell::new(exchange));
         Ok(PostResponse {
             post_body: upload,
@@ -243,7 +177,7 @@ impl Shared<'_> {
         &self,
         url: &str,
         base_url: &str,
-        headers: HeaderMap,
+        mut headers: HeaderMap,
         redirected: &mut Option<String>,
     ) -> Result<Response, SourceError> {
         let malformed =
@@ -255,7 +189,11 @@ impl Shared<'_> {
             if !response.status().is_redirection() {
                 return accept(response);
             }
-            url = redirect(&url, &response, tail)?;
+            let target = redirect(&url, &response, tail)?;
+            if target.origin() != url.origin() {
+                headers.remove(AUTHORIZATION);
+            }
+            url = target;
             *redirected = url.as_str().strip_suffix(tail).map(str::to_owned);
         }
         Err(SourceError::new(
@@ -285,220 +223,25 @@ impl Shared<'_> {
     /// stop.
     fn wait<T>(&self, future: impl Future<Output = T>) -> Result<T, SourceError> {
         let started = Instant::now();
-        self.client.runtime.block_on(async {
-            let mut future = std::pin::pin!(future);
-            loop {
-                self.watch.look()?;
-                if started.elapsed() >= self.watch.patience {
-                    let message = "the remote was silent for as long as `--git-timeout`";
-                    return Err(SourceError::new(ErrorClass::Timeout, message));
+        let runtime = self.client.runtime.as_ref();
+        runtime
+            .expect("it is there until the drop")
+            .block_on(async {
+                let mut future = std::pin::pin!(future);
+                loop {
+                    self.watch.look()?;
+                    if started.elapsed() >= self.watch.patience() {
+                        let message = "the remote was silent for as long as `--git-timeout`";
+                        return Err(SourceError::new(ErrorClass::Timeout, message));
+                    }
+                    let patience = self.watch.patience().saturating_sub(started.elapsed());
+                    let left = self.watch.left().min(patience);
+                    tokio::select! {
+                        out = &mut future => return Ok(out),
+                        () = tokio::time::sleep(TICK.min(left)) => {}
+                    }
                 }
-                let left = self
-                    .watch
-                    .deadline
-                    .get()
-                    .saturating_duration_since(Instant::now());
-                let left = left.min(self.watch.patience.saturating_sub(started.elapsed()));
-                tokio::select! {
-                    out = &mut future => return Ok(out),
-                    () = tokio::time::sleep(TICK.min(left)) => {}
-                }
-            }
-        })
-    }
-}
-
-/// A request and its response. A POST request is sent when its body is complete: at the first look at the response.
-struct Exchange<'a> {
-    shared: Rc<Shared<'a>>,
-    request: Option<(Url, HeaderMap, Upload)>,
-    response: Option<Response>,
-    pace: Pace,
-}
-
-impl<'a> Exchange<'a> {
-    fn answered(shared: Rc<Shared<'a>>, response: Response) -> Self {
-        Self {
-            shared,
-            request: None,
-            response: Some(response),
-            pace: Pace::default(),
-        }
-    }
-
-    fn response(&mut self) -> Result<Option<&mut Response>, SourceError> {
-        if let Some((url, headers, upload)) = self.request.take() {
-            let response = self
-                .shared
-                .send(Method::POST, url, headers, upload.take())?;
-            self.response = Some(accept(response)?);
-        }
-        Ok(self.response.as_mut())
-    }
-
-    /// The next bytes of the body; empty at its end.
-    fn chunk(&mut self) -> Result<Bytes, SourceError> {
-        let shared = Rc::clone(&self.shared);
-        let Some(response) = self.response()? else {
-            return Ok(Bytes::new());
-        };
-        let started = Instant::now();
-        let chunk = shared
-            .wait(response.chunk())?
-            .map_err(|error| failed(&error))?;
-        let Some(chunk) = chunk else {
-            self.response = None;
-            return Ok(Bytes::new());
-        };
-        shared.watch.spend(chunk.len())?;
-        self.pace
-            .record(chunk.len(), started.elapsed(), shared.watch.patience)?;
-        Ok(chunk)
-    }
-}
-
-/// How fast bytes come in, not counting the time in which nobody waits for them.
-#[derive(Default)]
-struct Pace {
-    bytes: u64,
-    waited: Duration,
-}
-
-impl Pace {
-    fn record(
-        &mut self,
-        bytes: usize,
-        waited: Duration,
-        patience: Duration,
-    ) -> Result<(), SourceError> {
-        self.bytes += bytes as u64;
-        self.waited += waited;
-        if self.waited < patience {
-            return Ok(());
-        }
-        if self.bytes < MIN_BYTES_PER_SECOND.saturating_mul(patience.as_secs()) {
-            let message = "the remote sent less than 10 kB/s for as long as `--git-timeout`";
-            return Err(SourceError::new(ErrorClass::Timeout, message));
-        }
-        *self = Self::default();
-        Ok(())
-    }
-}
-
-/// The headers of a response, a line each.
-pub(super) struct Headers<'a> {
-    exchange: Rc<RefCell<Exchange<'a>>>,
-    lines: Option<io::Cursor<Vec<u8>>>,
-}
-
-impl<'a> Headers<'a> {
-    fn new(exchange: &Rc<RefCell<Exchange<'a>>>) -> Self {
-        Self {
-            exchange: Rc::clone(exchange),
-            lines: None,
-        }
-    }
-
-    fn lines(&mut self) -> io::Result<&mut io::Cursor<Vec<u8>>> {
-        let lines = match self.lines.take() {
-            Some(lines) => lines,
-            None => self.collect()?,
-        };
-        Ok(self.lines.insert(lines))
-    }
-
-    fn collect(&self) -> io::Result<io::Cursor<Vec<u8>>> {
-        let mut exchange = self.exchange.borrow_mut();
-        let shared = Rc::clone(&exchange.shared);
-        let response = exchange
-            .response()
-            .map_err(|error| shared.watch.keep(error))?;
-        let mut lines = Vec::new();
-        for (name, value) in response.iter().flat_map(|response| response.headers()) {
-            lines.extend_from_slice(name.as_str().as_bytes());
-            lines.push(b':');
-            // gix reads the headers as text; what is none is of no use to it.
-            lines.extend_from_slice(value.to_str().unwrap_or_default().as_bytes());
-            lines.push(b'\n');
-        }
-        Ok(io::Cursor::new(lines))
-    }
-}
-
-impl Read for Headers<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.lines()?.read(buffer)
-    }
-}
-
-impl BufRead for Headers<'_> {
-    fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        self.lines()?.fill_buf()
-    }
-
-    fn consume(&mut self, amount: usize) {
-        if let Some(lines) = &mut self.lines {
-            lines.consume(amount);
-        }
-    }
-}
-
-/// The body of a response.
-pub(super) struct Body<'a> {
-    exchange: Rc<RefCell<Exchange<'a>>>,
-    chunk: Bytes,
-}
-
-impl<'a> Body<'a> {
-    fn new(exchange: Rc<RefCell<Exchange<'a>>>) -> Self {
-        Self {
-            exchange,
-            chunk: Bytes::new(),
-        }
-    }
-}
-
-impl Read for Body<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.fill_buf()?.read(buffer)?;
-        self.consume(count);
-        Ok(count)
-    }
-}
-
-impl BufRead for Body<'_> {
-    fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        if self.chunk.is_empty() {
-            let mut exchange = self.exchange.borrow_mut();
-            let shared = Rc::clone(&exchange.shared);
-            self.chunk = exchange.chunk().map_err(|error| shared.watch.keep(error))?;
-        }
-        Ok(&self.chunk)
-    }
-
-    fn consume(&mut self, amount: usize) {
-        self.chunk.advance(amount.min(self.chunk.len()));
-    }
-}
-
-/// The body of a request; some hundred bytes, so it is collected first.
-#[derive(Clone, Default)]
-pub(super) struct Upload(Rc<RefCell<Vec<u8>>>);
-
-impl Upload {
-    fn take(&self) -> Vec<u8> {
-        self.0.take()
-    }
-}
-
-impl Write for Upload {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.borrow_mut().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+            })
     }
 }
 
@@ -593,7 +336,7 @@ fn failed(error: &reqwest::Error) -> SourceError {
             // An `io::Error` hides what it wraps from `source`.
             if cause
                 .get_ref()
-                .is_some_and(|inner| inner.is::<rustls::Error>())
+                .is_some_and(<dyn Error + Send + Sync>::is::<rustls::Error>)
             {
                 class = ErrorClass::Tls;
             }
@@ -612,37 +355,10 @@ fn failed(error: &reqwest::Error) -> SourceError {
         ErrorClass::Protocol => "the remote does not speak HTTP",
         _ => "the remote cannot be reached",
     };
-    let reason = error.source().map(causes).unwrap_or_default();
-    SourceError::new(class, format!("{what}: {reason}"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_slow_remote_is_given_up_after_the_window_and_a_fast_one_never() {
-        let patience = Duration::from_secs(10);
-        let mut slow = Pace::default();
-        slow.record(99_999, Duration::from_secs(9), patience)
-            .unwrap();
-        let error = slow
-            .record(0, Duration::from_secs(1), patience)
-            .unwrap_err();
-        assert_eq!(error.class(), ErrorClass::Timeout);
-        let mut fast = Pace::default();
-        for _ in 0..100 {
-            fast.record(100_000, patience, patience).unwrap();
-        }
+    // The last cause says why; those before it say only that something failed.
+    let mut reason: &dyn Error = error;
+    while let Some(cause) = reason.source() {
+        reason = cause;
     }
-
-    #[test]
-    fn a_watch_spends_its_budget_once() {
-        let interrupt = AtomicBool::new(false);
-        let watch = Watch::new(&interrupt, Duration::from_secs(1), 10);
-        watch.spend(10).unwrap();
-        assert_eq!(watch.spend(1).unwrap_err().class(), ErrorClass::Limit);
-        interrupt.store(true, Ordering::Relaxed);
-        assert_eq!(watch.look().unwrap_err().class(), ErrorClass::Interrupted);
-    }
+    SourceError::new(class, format!("{what}: {}", printable(&reason.to_string())))
 }
