@@ -1,3 +1,10 @@
 //! The integration tests: one binary, one module a subject.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that meets the unexpected may fail anywhere"
+)]
 
 mod architecture;
+mod diagnostics;
+mod source;
+mod support;
