@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use minijinja::value::{Rest, ValueOrKwargs};
-use minijinja::{AutoEscape, Environment, Error, Output, State, UndefinedBehavior, Value, filters as builtin, functions, tests};
+use minijinja::{
+    AutoEscape, Environment, Error, Output, State, UndefinedBehavior, Value, filters as builtin,
+    functions, tests,
+};
 
 use super::run::Run;
 use super::value::printed;
@@ -22,7 +25,17 @@ pub(super) const CHARGE: &str = "gitboot_charged";
 const ESCAPING: [&str; 5] = ["safe", "sh", "yaml", "tojson", "urlencode"];
 
 /// Filters of our own that take the place of minijinja's, or that it has not.
-const OWN: [&str; 9] = ["safe", "sh", "yaml", "tojson", "urlencode", "string", "replace", "join", "sum"];
+const OWN: [&str; 9] = [
+    "safe",
+    "sh",
+    "yaml",
+    "tojson",
+    "urlencode",
+    "string",
+    "replace",
+    "join",
+    "sum",
+];
 
 /// Whether the output of a filter is not escaped again.
 pub(super) fn escapes(filter: &str) -> bool {
@@ -62,23 +75,32 @@ fn build() -> Environment<'static> {
     environment.set_fuel(Some(limits::FUEL));
     environment.set_recursion_limit(limits::RECURSION);
     for (name, filter) in builtin_filters() {
-        environment.add_filter(*name, move |state: &mut State<'_, '_>, arguments: Rest<ValueOrKwargs>| {
-            filters::charged(state, name, filter, arguments)
-        });
+        environment.add_filter(
+            *name,
+            move |state: &mut State<'_, '_>, arguments: Rest<ValueOrKwargs>| {
+                filters::charged(state, name, filter, arguments)
+            },
+        );
     }
     add_own(&mut environment);
     for (name, test) in builtin_tests() {
-        environment.add_test(*name, move |state: &mut State<'_, '_>, arguments: Rest<ValueOrKwargs>| {
-            test.call(state, &arguments.into_values())
-        });
+        environment.add_test(
+            *name,
+            move |state: &mut State<'_, '_>, arguments: Rest<ValueOrKwargs>| {
+                test.call(state, &arguments.into_values())
+            },
+        );
     }
     environment.add_test("divisibleby", filters::is_divisibleby);
     environment.add_test(CHARGE, filters::is_charged);
     environment.add_function("range", filters::range);
     let dict = Value::from_function(functions::dict);
-    environment.add_function("dict", move |state: &mut State<'_, '_>, arguments: Rest<ValueOrKwargs>| {
-        filters::charged(state, "dict", &dict, arguments)
-    });
+    environment.add_function(
+        "dict",
+        move |state: &mut State<'_, '_>, arguments: Rest<ValueOrKwargs>| {
+            filters::charged(state, "dict", &dict, arguments)
+        },
+    );
     environment.add_function("namespace", functions::namespace);
     environment
 }

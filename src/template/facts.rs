@@ -19,11 +19,17 @@ impl Taint {
     }
 
     pub(super) fn label() -> Self {
-        Self { label: true, names: BTreeSet::new() }
+        Self {
+            label: true,
+            names: BTreeSet::new(),
+        }
     }
 
     pub(super) fn name(name: &str) -> Self {
-        Self { label: false, names: BTreeSet::from([name.to_owned()]) }
+        Self {
+            label: false,
+            names: BTreeSet::from([name.to_owned()]),
+        }
     }
 
     #[must_use]

@@ -12,7 +12,9 @@ use super::{Kind, ProblemKind, limits, operators};
 
 /// Escapes what derives from a label, for the kind of text that is rendered, unless a filter has done so.
 pub(super) fn escape(state: &mut State<'_, '_>, value: Value) -> Result<Value, Error> {
-    let Some(text) = value.as_str().filter(|_| !value.is_safe()) else { return Ok(value) };
+    let Some(text) = value.as_str().filter(|_| !value.is_safe()) else {
+        return Ok(value);
+    };
     let run = Run::of(state)?;
     let escaped = match run.kind {
         Kind::Script => percent_encoded(text, is_script_byte),
@@ -48,7 +50,10 @@ fn percent_encoded(text: &str, keep: fn(u8) -> bool) -> String {
 /// A text as it stands between the quotes of a JSON string.
 fn json_content(text: &str) -> String {
     let quoted = serde_json::to_string(text).expect("every text is a JSON string");
-    quoted.get(1..quoted.len() - 1).unwrap_or_default().to_owned()
+    quoted
+        .get(1..quoted.len() - 1)
+        .unwrap_or_default()
+        .to_owned()
 }
 
 /// A text as a literal of the template language.
@@ -74,12 +79,18 @@ pub(super) fn safe(value: &Value) -> Result<Value, Error> {
 /// `|sh`: one word of a POSIX shell.
 pub(super) fn sh(value: &Value) -> Result<Value, Error> {
     let text = printed(value)?;
-    Ok(Value::from_safe_string(format!("'{}'", text.replace('\'', r"'\''"))))
+    Ok(Value::from_safe_string(format!(
+        "'{}'",
+        text.replace('\'', r"'\''")
+    )))
 }
 
 /// `|urlencode`: everything but RFC 3986's unreserved characters as `%XX`.
 pub(super) fn urlencode(value: &Value) -> Result<Value, Error> {
-    Ok(Value::from_safe_string(percent_encoded(&printed(value)?, is_unreserved)))
+    Ok(Value::from_safe_string(percent_encoded(
+        &printed(value)?,
+        is_unreserved,
+    )))
 }
 
 /// `|tojson`: compact, keys sorted.
@@ -93,7 +104,9 @@ pub(super) fn tojson(value: &Value) -> Result<Value, Error> {
 
 /// `|yaml`: a text as a double-quoted scalar, numbers and booleans as they are, lists and maps in one line.
 pub(super) fn yaml(value: &Value) -> Result<Value, Error> {
-    let Some(text) = value.as_str() else { return tojson(value) };
+    let Some(text) = value.as_str() else {
+        return tojson(value);
+    };
     let mut quoted = String::with_capacity(text.len() + 2);
     quoted.push('"');
     for char in text.chars() {
@@ -113,19 +126,32 @@ pub(super) fn yaml(value: &Value) -> Result<Value, Error> {
 }
 
 fn push_escape(text: &mut String, letter: char, width: usize, char: char) {
-    write!(text, "\\{letter}{:0width$X}", u32::from(char)).expect("a string takes all that is written");
+    write!(text, "\\{letter}{:0width$X}", u32::from(char))
+        .expect("a string takes all that is written");
 }
 
 /// `|string`: what it prints.
 pub(super) fn string(value: &Value) -> Result<Value, Error> {
-    if value.as_str().is_some() { Ok(value.clone()) } else { Ok(Value::from(printed(value)?.into_owned())) }
+    if value.as_str().is_some() {
+        Ok(value.clone())
+    } else {
+        Ok(Value::from(printed(value)?.into_owned()))
+    }
 }
 
 /// `|replace(from, to)`.
-pub(super) fn replace(state: &mut State<'_, '_>, value: &Value, from: &Value, to: &Value) -> Result<Value, Error> {
+pub(super) fn replace(
+    state: &mut State<'_, '_>,
+    value: &Value,
+    from: &Value,
+    to: &Value,
+) -> Result<Value, Error> {
     let (text, from, to) = (printed(value)?, printed(from)?, printed(to)?);
     let hits = text.matches(from.as_ref()).count() as u64;
-    Run::of(state)?.charge(hits.saturating_mul(to.len() as u64).saturating_add(text.len() as u64))?;
+    Run::of(state)?.charge(
+        hits.saturating_mul(to.len() as u64)
+            .saturating_add(text.len() as u64),
+    )?;
     Ok(Value::from(text.replace(from.as_ref(), &to)))
 }
 
@@ -140,7 +166,9 @@ pub(super) fn join(
     let named: Option<Value> = options.get("d")?;
     let attribute: Option<&str> = options.get("attribute")?;
     options.assert_all_used()?;
-    let separator = separator.or(named.as_ref()).map_or(Ok("".into()), printed)?;
+    let separator = separator
+        .or(named.as_ref())
+        .map_or(Ok("".into()), printed)?;
     let mut joined = String::new();
     for (index, item) in value.try_iter()?.enumerate() {
         let item = field(item, attribute)?;
@@ -175,7 +203,9 @@ pub(super) fn sum(
 
 /// A field of an item, by a path with dots.
 fn field(item: Value, path: Option<&str>) -> Result<Value, Error> {
-    path.into_iter().flat_map(|path| path.split('.')).try_fold(item, |item, name| item.get_attr(name))
+    path.into_iter()
+        .flat_map(|path| path.split('.'))
+        .try_fold(item, |item, name| item.get_attr(name))
 }
 
 /// Ensure that `indent`, `batch` and `slice` are not asked for absurd widths, and charge for what they add.
@@ -187,29 +217,43 @@ pub(super) fn widths(run: &Run, name: &str, arguments: &[Value]) -> Result<(), E
         },
         _ => None,
     };
-    let Some(width) = width.and_then(|width| width.as_i64()) else { return Ok(()) };
+    let Some(width) = width.and_then(|width| width.as_i64()) else {
+        return Ok(());
+    };
     let width = u64::try_from(width).unwrap_or(0);
     if width > limits::WIDTH as u64 {
         return Err(failed(format!("`{name}` takes at most {}", limits::WIDTH)));
     }
-    let lines = arguments.first().and_then(Value::as_str).map_or(1, |text| text.split('\n').count());
+    let lines = arguments
+        .first()
+        .and_then(Value::as_str)
+        .map_or(1, |text| text.split('\n').count());
     run.charge((lines as u64).saturating_mul(width))
 }
 
 /// `range(stop)`, `range(start, stop)`, `range(start, stop, step)`.
 pub(super) fn range(start: i64, stop: Option<i64>, step: Option<i64>) -> Result<Value, Error> {
     let (start, stop) = stop.map_or((0, start), |stop| (start, stop));
-    let (start, stop, step) = (i128::from(start), i128::from(stop), i128::from(step.unwrap_or(1)));
+    let (start, stop, step) = (
+        i128::from(start),
+        i128::from(stop),
+        i128::from(step.unwrap_or(1)),
+    );
     if step == 0 {
         return Err(failed("the step of a `range` cannot be 0"));
     }
     let items = ((stop - start + step - step.signum()) / step).max(0);
     if items > limits::RANGE {
-        return Err(failed(format!("a `range` has at most {} items", limits::RANGE)));
+        return Err(failed(format!(
+            "a `range` has at most {} items",
+            limits::RANGE
+        )));
     }
     let items = (0..items).map(|index| i64::try_from(start + index * step));
     let items: Result<Vec<i64>, _> = items.collect();
-    Ok(Value::from(items.map_err(|_| failed("the calculation has no result"))?))
+    Ok(Value::from(
+        items.map_err(|_| failed("the calculation has no result"))?,
+    ))
 }
 
 /// `value is divisibleby(other)`: minijinja's own panics for 0.

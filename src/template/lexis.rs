@@ -54,7 +54,10 @@ impl Lexemes {
 
     /// Where the statement that has its keyword at `offset` ends its (opening) tag.
     pub(super) fn tag_end(&self, offset: usize) -> Option<Range<usize>> {
-        let end = self.from(offset).iter().find(|lexed| lexed.lexeme == Lexeme::BlockEnd)?;
+        let end = self
+            .from(offset)
+            .iter()
+            .find(|lexed| lexed.lexeme == Lexeme::BlockEnd)?;
         Some(end.range.clone())
     }
 
@@ -81,7 +84,10 @@ pub(super) fn read(text: &str) -> Result<Lexemes, Range<usize>> {
         if !guard.admits(&token) {
             return Err(range(span));
         }
-        lexemes.push(Lexed { lexeme: lexeme(&token), range: range(span) });
+        lexemes.push(Lexed {
+            lexeme: lexeme(&token),
+            range: range(span),
+        });
     }
     Ok(Lexemes(lexemes))
 }

@@ -26,7 +26,11 @@ pub(super) struct Masked {
 
 /// Blanks out the older spellings.
 pub(super) fn mask(text: &str) -> Masked {
-    let mut masked = Masked { text: text.to_owned(), configs: BTreeMap::new(), foreign: Vec::new() };
+    let mut masked = Masked {
+        text: text.to_owned(),
+        configs: BTreeMap::new(),
+        foreign: Vec::new(),
+    };
     let mut tag: Option<Vec<(Token<'_>, Span)>> = None;
     let mut last = 0..0;
     for token in tokenize(text, false, lexis::syntax()) {
@@ -53,15 +57,28 @@ pub(super) fn mask(text: &str) -> Masked {
 
 impl Masked {
     fn tag(&mut self, tokens: &[(Token<'_>, Span)]) {
-        let (Some((_, first)), Some((_, last))) = (tokens.first(), tokens.last()) else { return };
+        let (Some((_, first)), Some((_, last))) = (tokens.first(), tokens.last()) else {
+            return;
+        };
         let range = first.start_offset as usize..last.end_offset as usize;
         let config = match tokens {
             [(Token::Dot, _), (Token::Ident(name), _)] => Some((*name).to_owned()),
-            [(Token::Dot, _), (Token::Ident("AdditionalContent"), _), (Token::Dot, _), (Token::Ident(name), _)] => {
-                Some((*name).to_owned())
-            }
-            [(Token::Ident("index"), _), (Token::Dot, _), (Token::Str(name), _)] => Some((*name).to_owned()),
-            [(Token::Ident("index"), _), (Token::Dot, _), (Token::String(name), _)] => Some(name.to_string()),
+            [
+                (Token::Dot, _),
+                (Token::Ident("AdditionalContent"), _),
+                (Token::Dot, _),
+                (Token::Ident(name), _),
+            ] => Some((*name).to_owned()),
+            [
+                (Token::Ident("index"), _),
+                (Token::Dot, _),
+                (Token::Str(name), _),
+            ] => Some((*name).to_owned()),
+            [
+                (Token::Ident("index"), _),
+                (Token::Dot, _),
+                (Token::String(name), _),
+            ] => Some(name.to_string()),
             _ => None,
         };
         match config {
@@ -81,9 +98,14 @@ impl Masked {
 /// Whether a tag is an expression of Go templates and none of ours.
 fn is_foreign(tokens: &[(Token<'_>, Span)]) -> bool {
     match tokens {
-        [(Token::Dot | Token::Div, _), ..] | [(Token::Ident("index"), _), (Token::Dot, _), _, _, ..] => true,
+        [(Token::Dot | Token::Div, _), ..]
+        | [(Token::Ident("index"), _), (Token::Dot, _), _, _, ..] => true,
         [(Token::Ident(word), _)] => GO_CLOSERS.contains(word),
-        [(Token::Ident(word), _), (Token::Dot | Token::Ident(_) | Token::Str(_), _), ..] => GO_OPENERS.contains(word),
+        [
+            (Token::Ident(word), _),
+            (Token::Dot | Token::Ident(_) | Token::Str(_), _),
+            ..,
+        ] => GO_OPENERS.contains(word),
         _ => false,
     }
 }

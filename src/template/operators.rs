@@ -35,21 +35,33 @@ pub(super) fn add(state: &mut State<'_, '_>, left: &Value, right: &Value) -> Res
         return Ok(sum);
     }
     match (number(left), number(right)) {
-        (Some(Number::Integer(left)), Some(Number::Integer(right))) => integer(left.checked_add(right)),
+        (Some(Number::Integer(left)), Some(Number::Integer(right))) => {
+            integer(left.checked_add(right))
+        }
         (Some(left), Some(right)) => Ok(Value::from(left.float() + right.float())),
         _ => Err(unfit("+", left, right)),
     }
 }
 
 /// `a * b`.
-pub(super) fn multiply(state: &mut State<'_, '_>, left: &Value, right: &Value) -> Result<Value, Error> {
+pub(super) fn multiply(
+    state: &mut State<'_, '_>,
+    left: &Value,
+    right: &Value,
+) -> Result<Value, Error> {
     defined(left)?;
     defined(right)?;
     match (number(left), number(right)) {
-        (Some(Number::Integer(left)), Some(Number::Integer(right))) => integer(left.checked_mul(right)),
+        (Some(Number::Integer(left)), Some(Number::Integer(right))) => {
+            integer(left.checked_mul(right))
+        }
         (Some(left), Some(right)) => Ok(Value::from(left.float() * right.float())),
-        (None, Some(Number::Integer(times))) => repeat(state, left, times).ok_or_else(|| unfit("*", left, right))?,
-        (Some(Number::Integer(times)), None) => repeat(state, right, times).ok_or_else(|| unfit("*", left, right))?,
+        (None, Some(Number::Integer(times))) => {
+            repeat(state, left, times).ok_or_else(|| unfit("*", left, right))?
+        }
+        (Some(Number::Integer(times)), None) => {
+            repeat(state, right, times).ok_or_else(|| unfit("*", left, right))?
+        }
         _ => Err(unfit("*", left, right)),
     }
 }
@@ -81,7 +93,9 @@ impl Number {
 fn number(value: &Value) -> Option<Number> {
     match value.kind() {
         ValueKind::Bool => Some(Number::Integer(i128::from(value.is_true()))),
-        ValueKind::Number if value.is_integer() => i128::try_from(value.clone()).ok().map(Number::Integer),
+        ValueKind::Number if value.is_integer() => {
+            i128::try_from(value.clone()).ok().map(Number::Integer)
+        }
         ValueKind::Number => f64::try_from(value.clone()).ok().map(Number::Float),
         _ => None,
     }
@@ -97,9 +111,17 @@ fn is_list(value: &Value) -> bool {
 }
 
 fn defined(value: &Value) -> Result<(), Error> {
-    if value.is_undefined() { Err(Error::from(minijinja::ErrorKind::UndefinedError)) } else { Ok(()) }
+    if value.is_undefined() {
+        Err(Error::from(minijinja::ErrorKind::UndefinedError))
+    } else {
+        Ok(())
+    }
 }
 
 fn unfit(operator: &str, left: &Value, right: &Value) -> Error {
-    failed(format!("`{operator}` does not work on a {} and a {}", left.kind(), right.kind()))
+    failed(format!(
+        "`{operator}` does not work on a {} and a {}",
+        left.kind(),
+        right.kind()
+    ))
 }

@@ -17,7 +17,11 @@ pub(super) fn resolve(facts: &mut Facts, scope: &Scope<'_>) -> BTreeSet<String> 
     let captured = facts.includes.iter().any(|include| include.captured);
     let any = facts.base_uses > 0 || !plain_configs.is_empty();
     facts.usage.base_is_plain = !facts.base_is_mangled && !(captured && any);
-    plain_configs.into_iter().filter_map(|index| facts.uses.get(index)).map(|used| used.name.clone()).collect()
+    plain_configs
+        .into_iter()
+        .filter_map(|index| facts.uses.get(index))
+        .map(|used| used.name.clone())
+        .collect()
 }
 
 /// Gives the names of `from … import … as name` the kinds of what they import.
@@ -27,7 +31,10 @@ fn aliases(facts: &mut Facts) {
         let exports = facts.exports(target(facts, alias.include));
         if let Some(exports) = exports.filter(|exports| !exports.contains(&alias.source)) {
             let similar = names::similar(&alias.source, exports.iter().map(String::as_str));
-            let kind = ProblemKind::UnknownVariable { name: alias.source.clone(), similar };
+            let kind = ProblemKind::UnknownVariable {
+                name: alias.source.clone(),
+                similar,
+            };
             facts.problem(alias.place.clone(), kind);
         }
     }
@@ -44,13 +51,21 @@ fn aliases(facts: &mut Facts) {
 }
 
 fn settle(facts: &mut Facts, alias: &Alias) {
-    let Some(&kind) = facts.kinds.get(&alias.source) else { return };
+    let Some(&kind) = facts.kinds.get(&alias.source) else {
+        return;
+    };
     let known = *facts.kinds.entry(alias.name.clone()).or_insert(kind);
     if known != kind || names::is_reserved(&alias.name) {
-        let text = format!("`{}` is already used for {}: import it `as` another name", alias.name, words(known));
+        let text = format!(
+            "`{}` is already used for {}: import it `as` another name",
+            alias.name,
+            words(known)
+        );
         facts.problem(alias.place.clone(), ProblemKind::Unsupported(text));
     } else if alias.name != alias.source {
-        facts.flows.push((alias.name.clone(), super::facts::Taint::name(&alias.source)));
+        facts
+            .flows
+            .push((alias.name.clone(), super::facts::Taint::name(&alias.source)));
         let declared = facts.macros.get(&alias.source).cloned().unwrap_or_default();
         let renamed = facts.macros.entry(alias.name.clone()).or_default();
         for parameters in declared {
@@ -59,7 +74,11 @@ fn settle(facts: &mut Facts, alias: &Alias) {
             }
         }
     }
-    if let Some(file) = facts.includes.get(alias.include).map(|include| include.from) {
+    if let Some(file) = facts
+        .includes
+        .get(alias.include)
+        .map(|include| include.from)
+    {
         if let Some(file) = facts.files.get_mut(file) {
             file.exports.insert(alias.name.clone());
         }
@@ -108,11 +127,23 @@ fn unknown(facts: &Facts, scope: &Scope<'_>, used: &Use) -> ProblemKind {
             let similar = names::similar(&name, kinds.chain(names::FUNCTIONS));
             ProblemKind::UnknownFunction { name, similar }
         }
-        Role::FieldCalled(method) if is_config(scope, &Use { role: Role::Value, ..used.clone() }) => {
+        Role::FieldCalled(method)
+            if is_config(
+                scope,
+                &Use {
+                    role: Role::Value,
+                    ..used.clone()
+                },
+            ) =>
+        {
             ProblemKind::Unsupported(method_words(method))
         }
         Role::Value | Role::Tested | Role::Field(_) | Role::FieldCalled(_) | Role::FieldSet => {
-            let configs = scope.configs.iter().map(String::as_str).filter(|name| names::is_plain(name));
+            let configs = scope
+                .configs
+                .iter()
+                .map(String::as_str)
+                .filter(|name| names::is_plain(name));
             let similar = names::similar(&name, kinds.chain(configs).chain(names::VARIABLES));
             ProblemKind::UnknownVariable { name, similar }
         }
@@ -132,25 +163,39 @@ fn check(facts: &Facts, kind: Kind, used: &Use) -> Result<(), ProblemKind> {
         | (Kind::Namespace, Role::Field(_) | Role::FieldSet) => Ok(()),
         (_, Role::FieldCalled(method)) => unsupported(method_words(method)),
         (_, Role::Called) => unsupported(format!("`{name}` is {}, no macro", words(kind))),
-        (_, Role::FieldSet) => unsupported(format!("`{name}` is no namespace: `{{% set {name} = namespace() %}}` makes one")),
+        (_, Role::FieldSet) => unsupported(format!(
+            "`{name}` is no namespace: `{{% set {name} = namespace() %}}` makes one"
+        )),
         (Kind::Macro, _) => unsupported(format!("`{name}` is a macro: write `{name}(…)`")),
-        (Kind::Module | Kind::Namespace, _) => unsupported(format!("`{name}` is {}: write `{name}.field`", words(kind))),
+        (Kind::Module | Kind::Namespace, _) => {
+            unsupported(format!("`{name}` is {}: write `{name}.field`", words(kind)))
+        }
     }
 }
 
 /// Ensure that an imported file has what is looked up in it.
 fn module_field(facts: &Facts, module: &str, field: &str, called: bool) -> Result<(), ProblemKind> {
     for &include in facts.modules.get(module).into_iter().flatten() {
-        let Some(exports) = facts.exports(target(facts, include)) else { continue };
+        let Some(exports) = facts.exports(target(facts, include)) else {
+            continue;
+        };
         if !exports.contains(field) {
             let similar = names::similar(field, exports.iter().map(String::as_str));
-            return Err(ProblemKind::UnknownField { of: module.to_owned(), name: field.to_owned(), similar });
+            return Err(ProblemKind::UnknownField {
+                of: module.to_owned(),
+                name: field.to_owned(),
+                similar,
+            });
         }
     }
     let is_macro = facts.kinds.get(field) == Some(&Kind::Macro);
     match (called, is_macro) {
-        (true, false) => Err(ProblemKind::Unsupported(format!("`{module}.{field}` is no macro"))),
-        (false, true) => Err(ProblemKind::Unsupported(format!("`{field}` is a macro: write `{module}.{field}(…)`"))),
+        (true, false) => Err(ProblemKind::Unsupported(format!(
+            "`{module}.{field}` is no macro"
+        ))),
+        (false, true) => Err(ProblemKind::Unsupported(format!(
+            "`{field}` is a macro: write `{module}.{field}(…)`"
+        ))),
         _ => Ok(()),
     }
 }
@@ -169,8 +214,13 @@ fn tainted_names(facts: &Facts) -> BTreeSet<String> {
         }
     }
     for (module, includes) in &facts.modules {
-        for exports in includes.iter().filter_map(|&include| facts.exports(target(facts, include))) {
-            exports.iter().for_each(|from| reaches.entry(from).or_default().push(module));
+        for exports in includes
+            .iter()
+            .filter_map(|&include| facts.exports(target(facts, include)))
+        {
+            exports
+                .iter()
+                .for_each(|from| reaches.entry(from).or_default().push(module));
         }
     }
     while let Some(name) = found.pop() {
@@ -183,14 +233,25 @@ fn tainted_names(facts: &Facts) -> BTreeSet<String> {
 
 /// Everything that moves a value into a variable: assignments, and arguments into parameters.
 fn edges(facts: &Facts) -> Vec<(&str, &super::facts::Taint)> {
-    let mut edges: Vec<_> = facts.flows.iter().map(|(to, taint)| (to.as_str(), taint)).collect();
+    let mut edges: Vec<_> = facts
+        .flows
+        .iter()
+        .map(|(to, taint)| (to.as_str(), taint))
+        .collect();
     for call in &facts.calls {
         for parameters in facts.macros.get(&call.callee).into_iter().flatten() {
             for (argument, taint) in &call.arguments {
                 match argument {
-                    Argument::At(index) => edges.extend(parameters.get(*index).map(|to| (to.as_str(), taint))),
+                    Argument::At(index) => {
+                        edges.extend(parameters.get(*index).map(|to| (to.as_str(), taint)))
+                    }
                     Argument::Named(name) => {
-                        edges.extend(parameters.iter().find(|to| *to == name).map(|to| (to.as_str(), taint)));
+                        edges.extend(
+                            parameters
+                                .iter()
+                                .find(|to| *to == name)
+                                .map(|to| (to.as_str(), taint)),
+                        );
                     }
                     Argument::Any => edges.extend(parameters.iter().map(|to| (to.as_str(), taint))),
                 }
@@ -203,22 +264,31 @@ fn edges(facts: &Facts) -> Vec<(&str, &super::facts::Taint)> {
 /// Escapes what is printed and derives from a label.
 fn emits(facts: &mut Facts, tainted: &BTreeSet<String>, plain_configs: &BTreeSet<usize>) {
     for emit in std::mem::take(&mut facts.emits) {
-        let is_tainted = emit.taint.label || emit.taint.names.iter().any(|name| tainted.contains(name));
+        let is_tainted =
+            emit.taint.label || emit.taint.names.iter().any(|name| tainted.contains(name));
         if !is_tainted || emit.escaped {
             continue;
         }
         let prints_base = emit.base || plain_configs.range(emit.uses.clone()).next().is_some();
         facts.base_is_mangled |= prints_base;
         facts.usage.bare_labels.push(emit.place);
-        let Some(file) = facts.files.get_mut(emit.file) else { continue };
+        let Some(file) = facts.files.get_mut(emit.file) else {
+            continue;
+        };
         let escape = engine::ESCAPE;
         let close = match emit.open {
             Some(open) => {
-                file.edits.push(Edit { range: open..open, text: "(".into() });
+                file.edits.push(Edit {
+                    range: open..open,
+                    text: "(".into(),
+                });
                 format!(")|{escape}")
             }
             None => format!("|{escape}"),
         };
-        file.edits.push(Edit { range: emit.close..emit.close, text: close });
+        file.edits.push(Edit {
+            range: emit.close..emit.close,
+            text: close,
+        });
     }
 }

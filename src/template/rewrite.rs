@@ -33,15 +33,31 @@ impl Rewritten {
         let mut pieces = Vec::with_capacity(edits.len() * 2 + 1);
         let mut old = 0;
         for edit in edits {
-            pieces.push(Piece { new: text.len(), old, inserted: false });
+            pieces.push(Piece {
+                new: text.len(),
+                old,
+                inserted: false,
+            });
             text.push_str(original.get(old..edit.range.start).unwrap_or_default());
-            pieces.push(Piece { new: text.len(), old: edit.range.start, inserted: true });
+            pieces.push(Piece {
+                new: text.len(),
+                old: edit.range.start,
+                inserted: true,
+            });
             text.push_str(&edit.text);
             old = edit.range.end;
         }
-        pieces.push(Piece { new: text.len(), old, inserted: false });
+        pieces.push(Piece {
+            new: text.len(),
+            old,
+            inserted: false,
+        });
         text.push_str(original.get(old..).unwrap_or_default());
-        Self { text, pieces, original: original.len() }
+        Self {
+            text,
+            pieces,
+            original: original.len(),
+        }
     }
 
     /// The range of the original text that a range of the new text comes from.
@@ -64,9 +80,15 @@ impl Rewritten {
 
     fn position(&self, new: usize) -> usize {
         let index = self.pieces.partition_point(|piece| piece.new <= new);
-        let piece = index.checked_sub(1).and_then(|index| self.pieces.get(index));
+        let piece = index
+            .checked_sub(1)
+            .and_then(|index| self.pieces.get(index));
         let old = piece.map_or(0, |piece| {
-            if piece.inserted { piece.old } else { piece.old + (new - piece.new) }
+            if piece.inserted {
+                piece.old
+            } else {
+                piece.old + (new - piece.new)
+            }
         });
         old.min(self.original)
     }

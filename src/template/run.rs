@@ -23,7 +23,9 @@ pub(super) struct Run {
 impl Run {
     /// The run that a filter works for.
     pub(super) fn of(state: &State<'_, '_>) -> Result<Arc<Self>, Error> {
-        let run = state.lookup(RUN).and_then(|run| run.downcast_object::<Self>());
+        let run = state
+            .lookup(RUN)
+            .and_then(|run| run.downcast_object::<Self>());
         run.ok_or_else(|| fault(ProblemKind::Failed("there is no render to work for".into())))
     }
 
@@ -32,8 +34,14 @@ impl Run {
     /// # Errors
     /// When it passes [`limits::WORK`].
     pub(super) fn charge(&self, bytes: u64) -> Result<(), Error> {
-        let before = self.work.fetch_add(bytes.min(limits::WORK), Ordering::Relaxed);
-        if before.saturating_add(bytes) > limits::WORK { Err(fault(ProblemKind::Fuel)) } else { Ok(()) }
+        let before = self
+            .work
+            .fetch_add(bytes.min(limits::WORK), Ordering::Relaxed);
+        if before.saturating_add(bytes) > limits::WORK {
+            Err(fault(ProblemKind::Fuel))
+        } else {
+            Ok(())
+        }
     }
 
     /// Charges for a whole value, and looks that it does not nest too deep.
@@ -45,9 +53,13 @@ impl Run {
         if let Some(text) = value.as_str() {
             return self.charge(text.len() as u64);
         }
-        let Some(object) = value.as_object() else { return Ok(()) };
+        let Some(object) = value.as_object() else {
+            return Ok(());
+        };
         if level >= limits::VALUE_DEPTH {
-            return Err(fault(ProblemKind::Failed("lists and maps nest too deep".into())));
+            return Err(fault(ProblemKind::Failed(
+                "lists and maps nest too deep".into(),
+            )));
         }
         let is_map = object.repr() == ObjectRepr::Map;
         for item in value.try_iter()? {
@@ -64,7 +76,9 @@ impl Run {
     pub(super) fn touch(&self, value: &Value) -> Result<(), Error> {
         let bytes = match value.as_str() {
             Some(text) => text.len() as u64,
-            None if value.as_object().is_some() => (value.len().unwrap_or(0) as u64).saturating_mul(limits::ITEM_WORK),
+            None if value.as_object().is_some() => {
+                (value.len().unwrap_or(0) as u64).saturating_mul(limits::ITEM_WORK)
+            }
             None => 0,
         };
         self.charge(bytes)
@@ -107,16 +121,31 @@ pub(super) struct Root {
 
 impl Root {
     pub(super) fn new(shape: &Arc<Shape>, kind: Kind, context: &Context<'_>) -> Self {
-        let labels = shape.label_keys.iter().map(|key| Value::from(context.labels.label(key).unwrap_or("")));
+        let labels = shape
+            .label_keys
+            .iter()
+            .map(|key| Value::from(context.labels.label(key).unwrap_or("")));
         let configs = shape.configs.iter().map(|name| {
-            context.configs.get(name.as_ref()).map_or(Value::UNDEFINED, |text| Value::from(text.as_str()))
+            context
+                .configs
+                .get(name.as_ref())
+                .map_or(Value::UNDEFINED, |text| Value::from(text.as_str()))
         });
         let named = |name: &str| Value::from_object(Named(Value::from(name)));
         Self {
-            run: Value::from_object(Run { kind, work: AtomicU64::new(0) }),
-            labels: Value::from_object(Table { names: shape.labels.clone(), values: labels.collect() }),
+            run: Value::from_object(Run {
+                kind,
+                work: AtomicU64::new(0),
+            }),
+            labels: Value::from_object(Table {
+                names: shape.labels.clone(),
+                values: labels.collect(),
+            }),
             values: context.values.value(),
-            configs: Value::from_object(Table { names: shape.configs.clone(), values: configs.collect() }),
+            configs: Value::from_object(Table {
+                names: shape.configs.clone(),
+                values: configs.collect(),
+            }),
             config_dir: Value::from(context.config_dir),
             base_url: Value::from(context.base_url),
             revision: Value::from(context.revision),
@@ -146,7 +175,10 @@ impl Object for Root {
             "assignment" => &self.assignment,
             "machine" => &self.machine,
             name => {
-                self.shape.plain.binary_search_by(|plain| plain.as_ref().cmp(name)).ok()?;
+                self.shape
+                    .plain
+                    .binary_search_by(|plain| plain.as_ref().cmp(name))
+                    .ok()?;
                 return self.configs.get_attr(name).ok();
             }
         };
@@ -177,7 +209,10 @@ impl Object for Table {
     }
 
     fn get_value_by_str(self: &Arc<Self>, key: &str) -> Option<Value> {
-        let index = self.names.binary_search_by(|name| name.as_ref().cmp(key)).ok()?;
+        let index = self
+            .names
+            .binary_search_by(|name| name.as_ref().cmp(key))
+            .ok()?;
         self.values.get(index).cloned()
     }
 }

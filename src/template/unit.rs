@@ -10,7 +10,9 @@ use super::facts::{Facts, File};
 use super::lexis;
 use super::rewrite::Rewritten;
 use super::walk::Walker;
-use super::{Dialect, IncludeError, Place, ProblemKind, Scope, Source, engine, fault, limits, older};
+use super::{
+    Dialect, IncludeError, Place, ProblemKind, Scope, Source, engine, fault, limits, older,
+};
 use crate::tree::RepoPath;
 
 /// How a file of the tree is had.
@@ -45,7 +47,9 @@ fn add(facts: &mut Facts, source: Source) {
 
 /// Walks one file, unless it is no template.
 fn walk(facts: &mut Facts, index: usize, scope: &Scope<'_>) {
-    let Some(file) = facts.files.get_mut(index) else { return };
+    let Some(file) = facts.files.get_mut(index) else {
+        return;
+    };
     let path = file.source.path.clone();
     if file.text.len() > limits::SOURCE_BYTES {
         facts.problem(Place { path, range: 0..0 }, ProblemKind::TooLarge);
@@ -64,7 +68,13 @@ fn walk(facts: &mut Facts, index: usize, scope: &Scope<'_>) {
     let is_foreign = !foreign.is_empty();
     for range in foreign {
         let words = "this is an expression of Go templates: only `{{ .name }}` and `{{ index . \"name\" }}` are read here";
-        facts.problem(Place { path: path.clone(), range }, ProblemKind::Unsupported(words.into()));
+        facts.problem(
+            Place {
+                path: path.clone(),
+                range,
+            },
+            ProblemKind::Unsupported(words.into()),
+        );
     }
     match lexemes {
         Ok(lexemes) => match parse_text(&text, path.as_str(), lexis::syntax()) {
@@ -77,15 +87,23 @@ fn walk(facts: &mut Facts, index: usize, scope: &Scope<'_>) {
             }
         },
         Err(range) => {
-            let words = "this nests too deep or has too many parts: use `{% set %}` to take it apart";
+            let words =
+                "this nests too deep or has too many parts: use `{% set %}` to take it apart";
             facts.problem(Place { path, range }, ProblemKind::Syntax(words.into()));
         }
     }
 }
 
 /// Finds the file that an `include` names.
-fn find(facts: &mut Facts, index: usize, indices: &mut BTreeMap<RepoPath, usize>, lookup: &Lookup<'_>) {
-    let Some(include) = facts.includes.get(index) else { return };
+fn find(
+    facts: &mut Facts,
+    index: usize,
+    indices: &mut BTreeMap<RepoPath, usize>,
+    lookup: &Lookup<'_>,
+) {
+    let Some(include) = facts.includes.get(index) else {
+        return;
+    };
     let (place, reference) = (include.place.clone(), include.reference.clone());
     let found = place.path.resolve(&reference).map_err(IncludeError::from);
     let file = match found.map(|path| (indices.get(&path).copied(), path)) {
@@ -109,8 +127,16 @@ fn find(facts: &mut Facts, index: usize, indices: &mut BTreeMap<RepoPath, usize>
                 include.to = Some(file);
             }
             if let Some(from) = facts.includes.get(index).map(|include| include.from) {
-                let edit = super::rewrite::Edit { range: place.range, text: format!("\"{file}\"") };
-                facts.files.get_mut(from).expect("an include stands in a file").edits.push(edit);
+                let edit = super::rewrite::Edit {
+                    range: place.range,
+                    text: format!("\"{file}\""),
+                };
+                facts
+                    .files
+                    .get_mut(from)
+                    .expect("an include stands in a file")
+                    .edits
+                    .push(edit);
             }
         }
         Err(why) => facts.problem(place, ProblemKind::IncludeNotFound { reference, why }),
@@ -136,7 +162,12 @@ enum State {
 }
 
 /// The recursion is bounded by [`limits::FILES`].
-fn depth(facts: &Facts, file: usize, state: &mut Vec<State>, problems: &mut Vec<(Place, ProblemKind)>) -> usize {
+fn depth(
+    facts: &Facts,
+    file: usize,
+    state: &mut Vec<State>,
+    problems: &mut Vec<(Place, ProblemKind)>,
+) -> usize {
     match state.get(file) {
         Some(State::Done(depth)) => return *depth,
         Some(State::New) => {}
@@ -176,9 +207,14 @@ pub(super) fn compile(facts: &mut Facts) -> (Environment<'static>, Vec<Rewritten
     let mut failures = Vec::new();
     for (index, file) in facts.files.iter_mut().enumerate() {
         let rewritten = Rewritten::new(&file.text, std::mem::take(&mut file.edits));
-        if let Err(error) = environment.add_template_owned(index.to_string(), rewritten.text.clone()) {
+        if let Err(error) =
+            environment.add_template_owned(index.to_string(), rewritten.text.clone())
+        {
             let (range, words) = fault::syntax(&error, &rewritten.text);
-            let place = Place { path: file.source.path.clone(), range: rewritten.original(&range) };
+            let place = Place {
+                path: file.source.path.clone(),
+                range: rewritten.original(&range),
+            };
             failures.push((place, ProblemKind::Syntax(words)));
         }
         texts.push(rewritten);
@@ -188,4 +224,3 @@ pub(super) fn compile(facts: &mut Facts) -> (Environment<'static>, Vec<Rewritten
     }
     (environment, texts)
 }
-

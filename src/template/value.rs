@@ -29,11 +29,17 @@ impl Values {
 /// What `values.a.b` finds, by the rules that templates follow: a field of a map by its name, an item of a list by its
 /// index in decimal.
 #[must_use]
-pub fn look_up<'v>(values: &'v serde_json::Value, path: &[String]) -> Option<&'v serde_json::Value> {
+pub fn look_up<'v>(
+    values: &'v serde_json::Value,
+    path: &[String],
+) -> Option<&'v serde_json::Value> {
     path.iter().try_fold(values, |value, step| match value {
         serde_json::Value::Object(map) => map.get(step),
         serde_json::Value::Array(list) => {
-            let index = step.parse::<usize>().ok().filter(|index| index.to_string() == *step)?;
+            let index = step
+                .parse::<usize>()
+                .ok()
+                .filter(|index| index.to_string() == *step)?;
             list.get(index)
         }
         _ => None,
@@ -54,7 +60,9 @@ fn convert(json: &serde_json::Value) -> Value {
         serde_json::Value::String(text) => Value::from(text.as_str()),
         serde_json::Value::Array(list) => list.iter().map(convert).collect(),
         serde_json::Value::Object(map) => {
-            let entries = map.iter().map(|(key, value)| (Arc::from(key.as_str()), convert(value)));
+            let entries = map
+                .iter()
+                .map(|(key, value)| (Arc::from(key.as_str()), convert(value)));
             Value::from_object(Map(entries.collect()))
         }
     }

@@ -13,7 +13,9 @@ impl Walker<'_> {
     pub(super) fn expression(&mut self, expression: &Expr<'_>, position: Position) -> Taint {
         match expression {
             Expr::Const(_) => Taint::clean(),
-            Expr::Var(_) | Expr::GetAttr(_) | Expr::GetItem(_) => self.look_up(expression, position),
+            Expr::Var(_) | Expr::GetAttr(_) | Expr::GetItem(_) => {
+                self.look_up(expression, position)
+            }
             Expr::Slice(slice) => self.slice(slice),
             Expr::UnaryOp(unary) => {
                 let taint = self.expression(&unary.expr, Position::INNER);
@@ -33,7 +35,10 @@ impl Walker<'_> {
             Expr::IfExpr(cond) => {
                 self.expression(&cond.test_expr, Position::INNER);
                 let taint = self.expression(&cond.true_expr, Position::INNER);
-                let other = cond.false_expr.as_ref().map(|other| self.expression(other, Position::INNER));
+                let other = cond
+                    .false_expr
+                    .as_ref()
+                    .map(|other| self.expression(other, Position::INNER));
                 taint.or(other.unwrap_or_default())
             }
             Expr::Filter(filter) => self.filter(filter),
@@ -41,15 +46,30 @@ impl Walker<'_> {
             Expr::Call(call) => self.call(call),
             Expr::List(list) => {
                 let constant = list.as_const().is_some();
-                self.container(&[&list.items], lexis::range(list.span()), constant, position)
+                self.container(
+                    &[&list.items],
+                    lexis::range(list.span()),
+                    constant,
+                    position,
+                )
             }
             Expr::Tuple(tuple) => {
                 let constant = tuple.as_const().is_some();
-                self.container(&[&tuple.items], lexis::range(tuple.span()), constant, position)
+                self.container(
+                    &[&tuple.items],
+                    lexis::range(tuple.span()),
+                    constant,
+                    position,
+                )
             }
             Expr::Map(map) => {
                 let constant = map.as_const().is_some();
-                self.container(&[&map.keys, &map.values], lexis::range(map.span()), constant, position)
+                self.container(
+                    &[&map.keys, &map.values],
+                    lexis::range(map.span()),
+                    constant,
+                    position,
+                )
             }
         }
     }
@@ -58,11 +78,22 @@ impl Walker<'_> {
     pub(super) fn tuple(&mut self, tuple: &Spanned<ast::Tuple<'_>>, start: Option<usize>) -> Taint {
         let span = lexis::range(tuple.span());
         let constant = tuple.as_const().is_some();
-        self.container(&[&tuple.items], start.unwrap_or(span.start)..span.end, constant, Position::INNER)
+        self.container(
+            &[&tuple.items],
+            start.unwrap_or(span.start)..span.end,
+            constant,
+            Position::INNER,
+        )
     }
 
     /// A list or map literal. What is no constant goes through the filter that bounds its depth.
-    fn container(&mut self, parts: &[&[Expr<'_>]], span: Range<usize>, constant: bool, position: Position) -> Taint {
+    fn container(
+        &mut self,
+        parts: &[&[Expr<'_>]],
+        span: Range<usize>,
+        constant: bool,
+        position: Position,
+    ) -> Taint {
         let mut taint = Taint::clean();
         for item in parts.iter().copied().flatten() {
             taint = taint.or(self.expression(item, Position::ITEM));
@@ -81,7 +112,10 @@ impl Walker<'_> {
         if let Some(step) = &slice.step {
             let forward = matches!(step, Expr::Const(step) if step.value.as_usize().is_some_and(|step| step > 0));
             if !forward {
-                self.unsupported(lexis::range(step.span()), "the step of a slice is a positive number: use `|reverse`");
+                self.unsupported(
+                    lexis::range(step.span()),
+                    "the step of a slice is a positive number: use `|reverse`",
+                );
             }
         }
         self.expression(&slice.expr, Position::INNER)
@@ -95,8 +129,13 @@ impl Walker<'_> {
             _ => None,
         };
         let joined = matches!(binary.op, BinOpKind::Concat) && position.plain;
-        let operand = Position { plain: joined, ..Position::INNER };
-        let taint = self.expression(&binary.left, operand).or(self.expression(&binary.right, operand));
+        let operand = Position {
+            plain: joined,
+            ..Position::INNER
+        };
+        let taint = self
+            .expression(&binary.left, operand)
+            .or(self.expression(&binary.right, operand));
         if let Some(filter) = filter {
             self.operator_to_filter(binary, filter);
         }
@@ -125,8 +164,14 @@ impl Walker<'_> {
     fn operator_to_filter(&mut self, binary: &Spanned<ast::BinOp<'_>>, filter: &str) {
         let span = lexis::range(binary.span());
         let after = self.lexemes.from(lexis::range(binary.left.span()).end);
-        let parentheses = after.iter().take_while(|lexed| lexed.lexeme == Lexeme::ParenClose).count();
-        let Some(operator) = after.get(parentheses).filter(|lexed| lexed.lexeme == Lexeme::Operator) else {
+        let parentheses = after
+            .iter()
+            .take_while(|lexed| lexed.lexeme == Lexeme::ParenClose)
+            .count();
+        let Some(operator) = after
+            .get(parentheses)
+            .filter(|lexed| lexed.lexeme == Lexeme::Operator)
+        else {
             self.unsupported(span, "this operator cannot be read");
             return;
         };
@@ -144,11 +189,20 @@ impl Walker<'_> {
     }
 
     fn filter(&mut self, filter: &Spanned<ast::Filter<'_>>) -> Taint {
-        let input = filter.expr.as_ref().map(|input| self.expression(input, Position::INNER));
+        let input = filter
+            .expr
+            .as_ref()
+            .map(|input| self.expression(input, Position::INNER));
         let span = lexis::range(filter.span());
         if !engine::is_filter(filter.name) {
             let similar = names::similar(filter.name, engine::filter_names());
-            self.problem(span.clone(), ProblemKind::UnknownFilter { name: filter.name.to_owned(), similar });
+            self.problem(
+                span.clone(),
+                ProblemKind::UnknownFilter {
+                    name: filter.name.to_owned(),
+                    similar,
+                },
+            );
         }
         match filter.name {
             "map" => self.names_filter(&filter.args, span),
@@ -173,7 +227,10 @@ impl Walker<'_> {
                 let similar = names::similar(&name, engine::filter_names());
                 self.problem(span, ProblemKind::UnknownFilter { name, similar });
             }
-            None => self.unsupported(span, "the filter that `map` applies is named by a literal text"),
+            None => self.unsupported(
+                span,
+                "the filter that `map` applies is named by a literal text",
+            ),
         }
     }
 
@@ -197,7 +254,13 @@ impl Walker<'_> {
         if !engine::is_test(test.name) {
             let similar = names::similar(test.name, engine::test_names());
             let span = lexis::range(test.span());
-            self.problem(span, ProblemKind::UnknownTest { name: test.name.to_owned(), similar });
+            self.problem(
+                span,
+                ProblemKind::UnknownTest {
+                    name: test.name.to_owned(),
+                    similar,
+                },
+            );
         }
         match &test.expr {
             Expr::Var(name) if !names::is_reserved(name.id) => {
@@ -214,7 +277,9 @@ impl Walker<'_> {
 
     /// The arguments of a filter, test or function, taken together.
     pub(super) fn arguments(&mut self, arguments: &[CallArg<'_>]) -> Taint {
-        self.each_argument(arguments).into_iter().fold(Taint::clean(), |all, (_, taint)| all.or(taint))
+        self.each_argument(arguments)
+            .into_iter()
+            .fold(Taint::clean(), |all, (_, taint)| all.or(taint))
     }
 
     fn each_argument(&mut self, arguments: &[CallArg<'_>]) -> Vec<(Argument, Taint)> {
@@ -228,7 +293,10 @@ impl Walker<'_> {
             let taint = self.expression(value, Position::INNER);
             taints.push((key, taint));
         }
-        if arguments.iter().any(|argument| matches!(argument, CallArg::PosSplat(_))) {
+        if arguments
+            .iter()
+            .any(|argument| matches!(argument, CallArg::PosSplat(_)))
+        {
             // A list of unknown length shifts what follows.
             taints.iter_mut().for_each(|(key, _)| *key = Argument::Any);
         }
@@ -243,12 +311,24 @@ impl Walker<'_> {
                 let place = lexis::range(callee.span());
                 match callee.id {
                     "range" | "dict" => return self.arguments(&call.args),
-                    "namespace" => self.unsupported(place, "`namespace(…)` stands alone: `{% set name = namespace(…) %}`"),
-                    "loop" => self.unsupported(place, "`loop(…)` does not work here: use a macro that calls itself"),
-                    "super" => self.unsupported(place, "`block` and `extends` do not work here: use `include`"),
+                    "namespace" => self.unsupported(
+                        place,
+                        "`namespace(…)` stands alone: `{% set name = namespace(…) %}`",
+                    ),
+                    "loop" => self.unsupported(
+                        place,
+                        "`loop(…)` does not work here: use a macro that calls itself",
+                    ),
+                    "super" => self.unsupported(
+                        place,
+                        "`block` and `extends` do not work here: use `include`",
+                    ),
                     "caller" if self.macros > 0 => return self.macro_call("caller", &call.args),
                     name if names::is_reserved(name) => {
-                        let kind = ProblemKind::UnknownFunction { name: name.to_owned(), similar: None };
+                        let kind = ProblemKind::UnknownFunction {
+                            name: name.to_owned(),
+                            similar: None,
+                        };
                         self.problem(place, kind);
                     }
                     name => {
@@ -273,10 +353,18 @@ impl Walker<'_> {
         self.arguments(&call.args)
     }
 
-    fn method_call(&mut self, base: &str, name: &str, arguments: &[CallArg<'_>], place: Range<usize>) -> Taint {
+    fn method_call(
+        &mut self,
+        base: &str,
+        name: &str,
+        arguments: &[CallArg<'_>],
+        place: Range<usize>,
+    ) -> Taint {
         match (base, name) {
             ("loop", "cycle") if !self.loops.is_empty() => {
-                let positional = arguments.iter().all(|argument| matches!(argument, CallArg::Pos(_)));
+                let positional = arguments
+                    .iter()
+                    .all(|argument| matches!(argument, CallArg::Pos(_)));
                 if arguments.is_empty() || !positional {
                     self.unsupported(place, "`loop.cycle` takes the values to choose from");
                 }
@@ -299,7 +387,10 @@ impl Walker<'_> {
 
     fn macro_call(&mut self, name: &str, arguments: &[CallArg<'_>]) -> Taint {
         let arguments = self.each_argument(arguments);
-        self.facts.calls.push(Call { callee: name.to_owned(), arguments });
+        self.facts.calls.push(Call {
+            callee: name.to_owned(),
+            arguments,
+        });
         Taint::clean()
     }
 }

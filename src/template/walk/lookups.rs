@@ -51,11 +51,17 @@ fn flatten<'e, 'a>(mut expression: &'e Expr<'a>) -> (&'e Expr<'a>, Vec<Step<'e, 
         let end = lexis::range(expression.span()).end;
         expression = match expression {
             Expr::GetAttr(field) => {
-                steps.push(Step { key: Key::Field(field.name), end });
+                steps.push(Step {
+                    key: Key::Field(field.name),
+                    end,
+                });
                 &field.expr
             }
             Expr::GetItem(item) => {
-                steps.push(Step { key: Key::Item(&item.subscript_expr), end });
+                steps.push(Step {
+                    key: Key::Item(&item.subscript_expr),
+                    end,
+                });
                 &item.expr
             }
             base => {
@@ -95,8 +101,17 @@ impl Walker<'_> {
             }
             "profile" | "assignment" | "machine" => self.named(variable.id, range, &steps),
             "loop" => return self.loop_field(range, &steps),
-            "secrets" => self.problem(range, ProblemKind::UnknownVariable { name: "secrets".into(), similar: None }),
-            "self" | "super" => self.unsupported(range, "`block` and `extends` do not work here: use `include`"),
+            "secrets" => self.problem(
+                range,
+                ProblemKind::UnknownVariable {
+                    name: "secrets".into(),
+                    similar: None,
+                },
+            ),
+            "self" | "super" => self.unsupported(
+                range,
+                "`block` and `extends` do not work here: use `include`",
+            ),
             name if names::is_reserved(name) => {
                 self.unsupported(range, format!("`{name}` is a function: write `{name}(…)`"));
             }
@@ -130,13 +145,21 @@ impl Walker<'_> {
         match step.text() {
             Some(written) => match label::canonical_key(written) {
                 Some(key) => {
-                    self.facts.label_keys.insert(written.to_owned(), key.clone());
+                    self.facts
+                        .label_keys
+                        .insert(written.to_owned(), key.clone());
                     self.facts.usage.labels.insert(key);
                 }
-                None => self.problem(range.start..step.end, ProblemKind::NoLabelName(written.to_owned())),
+                None => self.problem(
+                    range.start..step.end,
+                    ProblemKind::NoLabelName(written.to_owned()),
+                ),
             },
             None => {
-                self.problem(range.start..step.end, ProblemKind::ComputedKey { of: "labels" });
+                self.problem(
+                    range.start..step.end,
+                    ProblemKind::ComputedKey { of: "labels" },
+                );
                 self.subscripts(std::slice::from_ref(step));
             }
         }
@@ -146,12 +169,21 @@ impl Walker<'_> {
 
     fn values(&mut self, range: Range<usize>, steps: &[Step<'_, '_>], position: Position) {
         let path: Vec<String> = steps.iter().map_while(Step::literal).collect();
-        let end = path.len().checked_sub(1).and_then(|last| steps.get(last)).map_or(range.end, |step| step.end);
+        let end = path
+            .len()
+            .checked_sub(1)
+            .and_then(|last| steps.get(last))
+            .map_or(range.end, |step| step.end);
         let computed = path.is_empty() || path.len() < steps.len();
         let printed = position.whole && !computed;
         self.subscripts(steps.get(path.len()..).unwrap_or_default());
         let place = self.place(range.start..end);
-        self.facts.usage.values.push(ValuePath { path, place, computed, printed });
+        self.facts.usage.values.push(ValuePath {
+            path,
+            place,
+            computed,
+            printed,
+        });
     }
 
     fn configs(&mut self, range: Range<usize>, steps: &[Step<'_, '_>], position: Position) {
@@ -160,9 +192,16 @@ impl Walker<'_> {
             return;
         };
         match step.text() {
-            Some(name) => self.config(name, range.start..step.end, position.plain && rest.is_empty()),
+            Some(name) => self.config(
+                name,
+                range.start..step.end,
+                position.plain && rest.is_empty(),
+            ),
             None => {
-                self.problem(range.start..step.end, ProblemKind::ComputedKey { of: "configs" });
+                self.problem(
+                    range.start..step.end,
+                    ProblemKind::ComputedKey { of: "configs" },
+                );
                 self.subscripts(std::slice::from_ref(step));
             }
         }
@@ -174,7 +213,13 @@ impl Walker<'_> {
             self.facts.usage.configs.insert(name.to_owned());
         } else {
             let similar = names::similar(name, self.scope.configs.iter().map(String::as_str));
-            self.problem(range, ProblemKind::UnknownConfig { name: name.to_owned(), similar });
+            self.problem(
+                range,
+                ProblemKind::UnknownConfig {
+                    name: name.to_owned(),
+                    similar,
+                },
+            );
         }
         self.base_use(plain);
     }
@@ -182,7 +227,10 @@ impl Walker<'_> {
     /// `{{ .x }}` of the older groups.
     pub(super) fn older_config(&mut self, range: Range<usize>, name: &str) {
         self.config(name, range.clone(), self.captures == 0);
-        self.edit(range, &format!("configs[{}]", super::super::filters::quoted(name)));
+        self.edit(
+            range,
+            &format!("configs[{}]", super::super::filters::quoted(name)),
+        );
     }
 
     fn base_use(&mut self, plain: bool) {
@@ -192,7 +240,10 @@ impl Walker<'_> {
 
     /// `profile.name` and its like.
     fn named(&mut self, of: &str, range: Range<usize>, steps: &[Step<'_, '_>]) {
-        match steps.split_first().map(|(step, rest)| (step.text(), step.end, rest)) {
+        match steps
+            .split_first()
+            .map(|(step, rest)| (step.text(), step.end, rest))
+        {
             Some((Some("name"), _, rest)) => {
                 let usage = &mut self.facts.usage;
                 usage.profile_name |= of == "profile";
@@ -202,17 +253,30 @@ impl Walker<'_> {
             }
             Some((Some(name), end, _)) => {
                 let similar = names::similar(name, ["name"]);
-                let kind = ProblemKind::UnknownField { of: of.to_owned(), name: name.to_owned(), similar };
+                let kind = ProblemKind::UnknownField {
+                    of: of.to_owned(),
+                    name: name.to_owned(),
+                    similar,
+                };
                 self.problem(range.start..end, kind);
             }
-            Some((None, end, _)) => self.unsupported(range.start..end, format!("`{of}` has one field: `{of}.name`")),
+            Some((None, end, _)) => self.unsupported(
+                range.start..end,
+                format!("`{of}` has one field: `{of}.name`"),
+            ),
             None => self.unsupported(range, format!("`{of}` is no text: write `{of}.name`")),
         }
     }
 
     fn loop_field(&mut self, range: Range<usize>, steps: &[Step<'_, '_>]) -> Taint {
         let Some(items) = self.loops.last().cloned() else {
-            self.problem(range, ProblemKind::UnknownVariable { name: "loop".into(), similar: None });
+            self.problem(
+                range,
+                ProblemKind::UnknownVariable {
+                    name: "loop".into(),
+                    similar: None,
+                },
+            );
             return Taint::clean();
         };
         match steps.first().map(|step| (step.text(), step.end)) {
@@ -224,7 +288,11 @@ impl Walker<'_> {
             }
             Some((Some(name), end)) => {
                 let similar = names::similar(name, names::LOOP_FIELDS);
-                let kind = ProblemKind::UnknownField { of: "loop".into(), name: name.to_owned(), similar };
+                let kind = ProblemKind::UnknownField {
+                    of: "loop".into(),
+                    name: name.to_owned(),
+                    similar,
+                };
                 self.problem(range.start..end, kind);
             }
             _ => self.unsupported(range, "`loop` is no value: write `loop.index` and its like"),

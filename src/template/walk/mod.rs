@@ -51,8 +51,16 @@ struct Position {
 }
 
 impl Position {
-    const INNER: Self = Self { whole: false, plain: false, item: false };
-    const ITEM: Self = Self { whole: false, plain: false, item: true };
+    const INNER: Self = Self {
+        whole: false,
+        plain: false,
+        item: false,
+    };
+    const ITEM: Self = Self {
+        whole: false,
+        plain: false,
+        item: true,
+    };
 }
 
 impl<'w> Walker<'w> {
@@ -63,7 +71,17 @@ impl<'w> Walker<'w> {
         lexemes: &'w Lexemes,
         older: &'w BTreeMap<usize, (Range<usize>, String)>,
     ) -> Self {
-        Self { facts, file, scope, lexemes, older, captures: 0, macros: 0, loops: Vec::new(), raw: vec![0] }
+        Self {
+            facts,
+            file,
+            scope,
+            lexemes,
+            older,
+            captures: 0,
+            macros: 0,
+            loops: Vec::new(),
+            raw: vec![0],
+        }
     }
 
     /// Walks the whole file.
@@ -81,19 +99,32 @@ impl<'w> Walker<'w> {
     fn charge(&mut self, offset: usize, raw: usize, marker: &str) {
         if raw > 0 {
             let test = engine::CHARGE;
-            self.edit(offset..offset, &format!("{{% if {raw} is {test} %}}{{% endif {marker}%}}"));
+            self.edit(
+                offset..offset,
+                &format!("{{% if {raw} is {test} %}}{{% endif {marker}%}}"),
+            );
         }
     }
 
     fn edit(&mut self, range: Range<usize>, text: &str) {
         if let Some(file) = self.facts.files.get_mut(self.file) {
-            file.edits.push(Edit { range, text: text.to_owned() });
+            file.edits.push(Edit {
+                range,
+                text: text.to_owned(),
+            });
         }
     }
 
     fn place(&self, range: Range<usize>) -> Place {
-        let path = self.facts.files.get(self.file).map(|file| file.source.path.clone());
-        Place { path: path.expect("the walked file is one of the files"), range }
+        let path = self
+            .facts
+            .files
+            .get(self.file)
+            .map(|file| file.source.path.clone());
+        Place {
+            path: path.expect("the walked file is one of the files"),
+            range,
+        }
     }
 
     fn problem(&mut self, range: Range<usize>, kind: ProblemKind) {
@@ -107,18 +138,30 @@ impl<'w> Walker<'w> {
 
     fn r#use(&mut self, name: &str, role: Role, range: Range<usize>, plain: bool) {
         let place = self.place(range);
-        self.facts.uses.push(Use { name: name.to_owned(), role, place, plain });
+        self.facts.uses.push(Use {
+            name: name.to_owned(),
+            role,
+            place,
+            plain,
+        });
     }
 
     /// Gives a name a meaning.
     fn bind(&mut self, name: &str, kind: Kind, range: Range<usize>) {
         if names::is_reserved(name) {
-            self.unsupported(range, format!("`{name}` is a built-in name and cannot be assigned"));
+            self.unsupported(
+                range,
+                format!("`{name}` is a built-in name and cannot be assigned"),
+            );
             return;
         }
         let known = *self.facts.kinds.entry(name.to_owned()).or_insert(kind);
         if known != kind {
-            let words = format!("`{name}` is used for {} and for {}: give one of them another name", words(known), words(kind));
+            let words = format!(
+                "`{name}` is used for {} and for {}: give one of them another name",
+                words(known),
+                words(kind)
+            );
             self.unsupported(range, words);
         }
         if self.macros == 0 {

@@ -39,7 +39,9 @@ impl Walker<'_> {
             }
             Stmt::Set(set) => self.assignment(&set.target, &set.expr),
             Stmt::SetBlock(set) => {
-                let taint = set.filter.as_ref().map_or_else(Taint::clean, |filter| self.expression(filter, Position::INNER));
+                let taint = set.filter.as_ref().map_or_else(Taint::clean, |filter| {
+                    self.expression(filter, Position::INNER)
+                });
                 self.target(&set.target, &taint);
                 self.captured(&set.body);
             }
@@ -96,7 +98,14 @@ impl Walker<'_> {
         let uses = self.facts.uses.len();
         let base = self.facts.base_uses;
         let plain = self.captures == 0;
-        let taint = self.expression(&emit.expr, Position { whole: true, plain, item: false });
+        let taint = self.expression(
+            &emit.expr,
+            Position {
+                whole: true,
+                plain,
+                item: false,
+            },
+        );
         let written = self.trimmed(open..span.end);
         let emitted = Emit {
             file: self.file,
@@ -113,7 +122,11 @@ impl Walker<'_> {
 
     /// A range without the white space at its start.
     fn trimmed(&self, range: Range<usize>) -> Range<usize> {
-        let text = self.facts.files.get(self.file).and_then(|file| file.text.get(range.clone()));
+        let text = self
+            .facts
+            .files
+            .get(self.file)
+            .and_then(|file| file.text.get(range.clone()));
         let blanks = text.map_or(0, |text| text.len() - text.trim_start().len());
         range.start + blanks..range.end
     }
@@ -121,7 +134,10 @@ impl Walker<'_> {
     fn for_loop(&mut self, each: &Spanned<ast::ForLoop<'_>>) {
         let span = lexis::range(each.span());
         if each.recursive {
-            self.unsupported(span.start..span.start + 3, "a `recursive` loop does not work here: use a macro that calls itself");
+            self.unsupported(
+                span.start..span.start + 3,
+                "a `recursive` loop does not work here: use a macro that calls itself",
+            );
         }
         let taint = self.expression(&each.iter, Position::INNER);
         self.target(&each.target, &taint);
@@ -141,8 +157,16 @@ impl Walker<'_> {
         let raw = self.raw.pop().unwrap_or_default();
         if let Some(end) = self.lexemes.tag_end(statement) {
             // The inserted tag takes over how the tag before it treats the white space that follows.
-            let text = self.facts.files.get(self.file).and_then(|file| file.text.get(end.clone()));
-            let marker = if text.is_some_and(|text| text.starts_with('-')) { "-" } else { "" };
+            let text = self
+                .facts
+                .files
+                .get(self.file)
+                .and_then(|file| file.text.get(end.clone()));
+            let marker = if text.is_some_and(|text| text.starts_with('-')) {
+                "-"
+            } else {
+                ""
+            };
             self.charge(end.end, raw, marker);
         }
     }
@@ -160,14 +184,22 @@ impl Walker<'_> {
         self.macros += 1;
         let mut parameters = Vec::with_capacity(declared.args.len());
         for (index, parameter) in declared.args.iter().enumerate() {
-            let default = index.checked_sub(defaults).and_then(|index| declared.defaults.get(index));
-            let taint = default.map_or_else(Taint::clean, |default| self.expression(default, Position::INNER));
+            let default = index
+                .checked_sub(defaults)
+                .and_then(|index| declared.defaults.get(index));
+            let taint = default.map_or_else(Taint::clean, |default| {
+                self.expression(default, Position::INNER)
+            });
             self.target(parameter, &taint);
             if let Expr::Var(name) = parameter {
                 parameters.push(name.id.to_owned());
             }
         }
-        self.facts.macros.entry(declared.name.to_owned()).or_default().push(parameters);
+        self.facts
+            .macros
+            .entry(declared.name.to_owned())
+            .or_default()
+            .push(parameters);
         let loops = std::mem::take(&mut self.loops);
         self.captures += 1;
         self.repeated(&declared.body, statement);
@@ -253,7 +285,13 @@ impl Walker<'_> {
         };
         let place = self.place(range);
         let captured = self.captures > 0;
-        self.facts.includes.push(Include { from: self.file, to: None, reference, place, captured });
+        self.facts.includes.push(Include {
+            from: self.file,
+            to: None,
+            reference,
+            place,
+            captured,
+        });
         Some(self.facts.includes.len() - 1)
     }
 
@@ -266,12 +304,18 @@ impl Walker<'_> {
         };
         self.bind(name.id, Kind::Module, range);
         if let Some(include) = include {
-            self.facts.modules.entry(name.id.to_owned()).or_default().push(include);
+            self.facts
+                .modules
+                .entry(name.id.to_owned())
+                .or_default()
+                .push(include);
         }
     }
 
     fn from_import(&mut self, import: &Spanned<ast::FromImport<'_>>) {
-        let Some(include) = self.include(&import.expr) else { return };
+        let Some(include) = self.include(&import.expr) else {
+            return;
+        };
         for (source, alias) in &import.names {
             let Expr::Var(source) = source else { continue };
             let name = match alias {
@@ -279,7 +323,12 @@ impl Walker<'_> {
                 _ => source.id,
             };
             let place = self.place(lexis::range(source.span()));
-            let alias = Alias { name: name.to_owned(), source: source.id.to_owned(), include, place };
+            let alias = Alias {
+                name: name.to_owned(),
+                source: source.id.to_owned(),
+                include,
+                place,
+            };
             self.facts.aliases.push(alias);
         }
     }

@@ -40,7 +40,10 @@ pub fn tree(text: &str) -> Tree {
         };
         entries.insert(RepoPath::parse(path).unwrap(), entry);
     }
-    Tree::new(Revision::new("0123456789abcdef0123456789abcdef01234567"), entries)
+    Tree::new(
+        Revision::new("0123456789abcdef0123456789abcdef01234567"),
+        entries,
+    )
 }
 
 /// Compiles a fixture.
@@ -63,13 +66,23 @@ pub fn golden(path: &Path, made: &str) {
         return;
     }
     let golden = std::fs::read_to_string(path).unwrap_or_default();
-    assert_eq!(golden, made, "{} differs; look at it, then run with BLESS=1", path.display());
+    assert_eq!(
+        golden,
+        made,
+        "{} differs; look at it, then run with BLESS=1",
+        path.display()
+    );
 }
 
 /// The golden files of one folder, sorted.
 pub fn golden_files(folder: &str) -> Vec<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(folder);
-    let mut files: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/golden")
+        .join(folder);
+    let mut files: Vec<PathBuf> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
     files.sort();
     assert!(!files.is_empty());
     files
