@@ -332,10 +332,7 @@ fn failed(error: &reqwest::Error) -> SourceError {
             class = ErrorClass::Tls;
         } else if next.to_string().starts_with("dns error") {
             class = ErrorClass::Dns;
-        } else if next
-            .downcast_ref::<hyper::Error>()
-            .is_some_and(hyper::Error::is_parse)
-        {
+        } else if next.to_string().starts_with("invalid HTTP ") {
             class = ErrorClass::Protocol;
         }
         last = next;
