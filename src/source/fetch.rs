@@ -19,7 +19,7 @@ use gix::protocol::transport::{Protocol, Service};
 use gix::protocol::{Handshake, LsRefsCommand};
 use reqwest::Url;
 
-use super::error::{ErrorClass, SourceError};
+use super::error::{ErrorClass, SourceError, cause};
 use super::http::{Client, Session, Watch};
 use super::remote::{Check, Settings};
 use super::store::Store;
@@ -335,13 +335,13 @@ fn protocol(what: &str, error: &gix::Error) -> SourceError {
 /// Whether a pack could not be stored because of the disk or because of the pack.
 fn store_class(error: &gix::Error) -> ErrorClass {
     let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    while let Some(cause) = next {
-        if let Some(error) = cause.downcast_ref::<std::io::Error>()
+    while let Some(current) = next {
+        if let Some(error) = current.downcast_ref::<std::io::Error>()
             && error.raw_os_error().is_some()
         {
             return ErrorClass::Disk;
         }
-        next = cause.source();
+        next = cause(current);
     }
     ErrorClass::Corrupt
 }

@@ -8,7 +8,6 @@ mod watch;
 
 use std::cell::RefCell;
 use std::error::Error;
-use std::io;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -19,7 +18,7 @@ use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, Header
 use reqwest::{Method, Response, StatusCode, Url};
 use tokio::runtime::Runtime;
 
-use super::error::{ErrorClass, SourceError, printable};
+use super::error::{ErrorClass, SourceError, cause, printable};
 use exchange::{Body, Exchange, Headers, Upload};
 pub(super) use watch::Watch;
 
@@ -326,27 +325,17 @@ fn failed(error: &reqwest::Error) -> SourceError {
     } else {
         ErrorClass::Refused
     };
-    let mut next = error.source();
-    while let Some(cause) = next {
-        if cause.is::<rustls::Error>() {
+    // The last cause says why; those before it say only that something failed.
+    let mut last: &(dyn Error + 'static) = error;
+    while let Some(next) = cause(last) {
+        if next.is::<rustls::Error>() {
             class = ErrorClass::Tls;
-        } else if cause.to_string().starts_with("dns error") {
+        } else if next.to_string().starts_with("dns error") {
             class = ErrorClass::Dns;
-        } else if let Some(cause) = cause.downcast_ref::<io::Error>() {
-            // An `io::Error` hides what it wraps from `source`.
-            if cause
-                .get_ref()
-                .is_some_and(<dyn Error + Send + Sync>::is::<rustls::Error>)
-            {
-                class = ErrorClass::Tls;
-            }
-        } else if cause
-            .downcast_ref::<hyper::Error>()
-            .is_some_and(hyper::Error::is_parse)
-        {
+        } else if next.to_string().starts_with("invalid HTTP ") {
             class = ErrorClass::Protocol;
         }
-        next = cause.source();
+        last = next;
     }
     let what = match class {
         ErrorClass::Dns => "the remote's name cannot be resolved",
@@ -355,10 +344,5 @@ fn failed(error: &reqwest::Error) -> SourceError {
         ErrorClass::Protocol => "the remote does not speak HTTP",
         _ => "the remote cannot be reached",
     };
-    // The last cause says why; those before it say only that something failed.
-    let mut reason: &dyn Error = error;
-    while let Some(cause) = reason.source() {
-        reason = cause;
-    }
-    SourceError::new(class, format!("{what}: {}", printable(&reason.to_string())))
+    SourceError::new(class, format!("{what}: {}", printable(&last.to_string())))
 }

@@ -1,6 +1,7 @@
 //! The `source` room against real git: what a repository says is what the tree holds, and nothing it says does harm.
 
 mod directory;
+mod faults;
 mod http;
 mod local;
 mod seed;
