@@ -1,0 +1,218 @@
+//! `gitboot serve`.
+
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use clap::ValueEnum;
+
+use super::units::{address, bytes, duration, interval, memory, positive_duration};
+use super::{Misuse, Outcome};
+use crate::http;
+use crate::label::FixedLabels;
+use crate::observe::{self, LogFilter, LogFormat};
+use crate::render::BaseUrl;
+use crate::serve::{Server, Settings, Wiring};
+use crate::tree;
+
+/// How long a check of the repository that is running at the end may take to give up.
+const GIVE_UP_TIME: Duration = Duration::from_secs(1);
+
+/// Every flag of `serve`.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Every flag also reads a variable: GITBOOT_INTERVAL for --interval, and so on; the flag wins. \
+                  Repeatable flags take one value a line. Durations are written 30s, 15m or 1h, sizes 16KiB or 4MiB."
+)]
+pub(super) struct Args {
+    #[command(flatten)]
+    repository: Repository,
+    #[command(flatten)]
+    boot: Boot,
+    #[command(flatten)]
+    process: Process,
+    #[command(flatten)]
+    tree_limits: TreeLimits,
+    #[command(flatten)]
+    http_limits: HttpLimits,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Repository")]
+struct Repository {
+    /// The git repository: an https, http, ssh, git or file URL, or a local path
+    #[arg(long, value_name = "URL")]
+    repo: String,
+    /// The branch, tag, full ref or full commit id to serve [default: the remote's HEAD]
+    #[arg(long = "ref", value_name = "REF")]
+    reference: Option<String>,
+    /// The folder of the repository to serve [default: the whole repository]
+    #[arg(long, value_name = "DIR")]
+    path: Option<String>,
+    /// The pause between checks of the repository, a tenth more or less; at least 1s
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = interval)]
+    interval: Duration,
+    /// How long connecting and listing refs may take, and a fetch below 10 kB/s
+    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = positive_duration)]
+    git_timeout: Duration,
+    /// How long a fetch may take as a whole
+    #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = positive_duration)]
+    fetch_timeout: Duration,
+    /// Where fetched objects are kept, or `none` for memory alone [default: $STATE_DIRECTORY, else
+    /// $XDG_STATE_HOME/gitboot, else ~/.local/state/gitboot]
+    #[arg(long, value_name = "DIR|none")]
+    state_dir: Option<PathBuf>,
+    /// Serve a repository that holds no Profile, no Assignment, or no --path
+    #[arg(long)]
+    allow_empty: bool,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Serving")]
+struct Boot {
+    /// An address to listen on; repeatable. `[::]` takes IPv4 too
+    #[arg(long, value_name = "ADDRESS", default_value = "[::]:8080", value_parser = address)]
+    listen: Vec<SocketAddr>,
+    /// What URLs in scripts start with [default: http:// and the request's Host]
+    #[arg(long, value_name = "URL", value_parser = BaseUrl::parse)]
+    external_url: Option<BaseUrl>,
+    /// A label to add to every request, over what the machine says; repeatable, no identity keys
+    #[arg(long, value_name = "KEY=VALUE")]
+    label: Vec<String>,
+    /// How often /boot.ipxe asks before it goes on to the next boot device, over about 5 min by default; 0 for ever
+    #[arg(long, value_name = "COUNT", default_value_t = 10)]
+    boot_attempts: u32,
+    /// Turn /v1/boot/ off: whoever knows a MAC can read that machine's configs there
+    #[arg(long)]
+    no_boot_api: bool,
+    /// How long a superseded config stays reachable, for boots in flight; 0 not at all
+    #[arg(long, value_name = "DURATION", default_value = "15m", value_parser = duration)]
+    retain: Duration,
+    /// How old the last good check of the repository may be before /ready says 503 [default: any age]
+    #[arg(long, value_name = "DURATION", value_parser = positive_duration)]
+    ready_max_age: Option<Duration>,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Process")]
+struct Process {
+    /// How long new connections are still taken after SIGTERM, while /ready says 503
+    #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = duration)]
+    drain_delay: Duration,
+    /// How long requests in flight get after that
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration)]
+    drain: Duration,
+    /// How log lines look
+    #[arg(long, value_name = "FORMAT", default_value = "human")]
+    log_format: Format,
+    /// What is logged: error, warn, info, debug or trace, or directives like gitboot=debug,hyper=info
+    #[arg(long, value_name = "FILTER", default_value = "info")]
+    log_level: String,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Format {
+    Human,
+    Json,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Limits of the repository; a revision over one is refused")]
+struct TreeLimits {
+    /// The number of files
+    #[arg(long, value_name = "COUNT", default_value_t = tree::Limits::default().files)]
+    max_files: usize,
+    /// The size of one file
+    #[arg(long, value_name = "SIZE", default_value = "4MiB", value_parser = bytes)]
+    max_file_bytes: u64,
+    /// The size of all files together
+    #[arg(long, value_name = "SIZE", default_value = "512MiB", value_parser = bytes)]
+    max_total_bytes: u64,
+    /// The number of folders above a file
+    #[arg(long, value_name = "COUNT", default_value_t = tree::Limits::default().depth)]
+    max_depth: usize,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Limits of connections")]
+struct HttpLimits {
+    /// The size of a request's header section
+    #[arg(long, value_name = "SIZE", default_value = "16KiB", value_parser = memory)]
+    max_header_bytes: usize,
+    /// How long a request's header may take
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = positive_duration)]
+    header_timeout: Duration,
+    /// How long a connection may do nothing
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = positive_duration)]
+    idle_timeout: Duration,
+    /// The number of connections; more wait
+    #[arg(long, value_name = "COUNT", default_value_t = http::Limits::default().max_connections)]
+    max_connections: usize,
+    /// The number of connections of one address; more are turned away
+    #[arg(
+        long,
+        value_name = "COUNT",
+        default_value_t = http::Limits::default().max_connections_per_address
+    )]
+    max_connections_per_address: usize,
+}
+
+/// Runs the server.
+pub(super) fn run(args: Args, vars: &[(OsString, OsString)]) -> anyhow::Result<Outcome> {
+    let filter = LogFilter::parse(&args.process.log_level)
+        .map_err(|error| Misuse(format!("--log-level: {error}")))?;
+    let format = match args.process.log_format {
+        Format::Human => LogFormat::Human,
+        Format::Json => LogFormat::Json,
+    };
+    let settings = settings(&args)?;
+    observe::init(format, filter);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?;
+    let result = runtime.block_on(async {
+        let server = Server::bind(settings)?;
+        server.run(wiring(&args, vars)?).await
+    });
+    runtime.shutdown_timeout(GIVE_UP_TIME);
+    result.map(|()| Outcome::Good)
+}
+
+fn settings(args: &Args) -> Result<Settings, Misuse> {
+    let Args {
+        repository,
+        boot,
+        process,
+        tree_limits: _,
+        http_limits,
+    } = args;
+    let fixed_labels =
+        FixedLabels::parse(&boot.label).map_err(|error| Misuse(format!("--label: {error}")))?;
+    Ok(Settings {
+        listen: boot.listen.clone(),
+        external_url: boot.external_url.clone(),
+        fixed_labels,
+        boot_attempts: boot.boot_attempts,
+        boot_api: !boot.no_boot_api,
+        ready_max_age: boot.ready_max_age,
+        interval: repository.interval,
+        retain: boot.retain,
+        drain_delay: process.drain_delay,
+        drain: process.drain,
+        limits: http::Limits {
+            max_header_bytes: http_limits.max_header_bytes,
+            header_timeout: http_limits.header_timeout,
+            idle_timeout: http_limits.idle_timeout,
+            max_connections: http_limits.max_connections,
+            max_connections_per_address: http_limits.max_connections_per_address,
+        },
+    })
+}
+
+fn wiring(args: &Args, vars: &[(OsString, OsString)]) -> anyhow::Result<Wiring> {
+    let _ = (args, vars);
+    Err(Misuse("no source is wired yet".to_owned()).into())
+}
