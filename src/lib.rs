@@ -2,8 +2,10 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod cli;
+pub mod diagnostic;
 pub mod http;
 pub mod label;
+pub mod manifest;
 pub mod observe;
 pub mod poll;
 pub mod publish;

@@ -1,0 +1,7 @@
+//! Every text of gitboot about somebody's repository, by subject.
+
+pub mod assignment;
+pub mod content;
+pub mod document;
+pub mod ranking;
+pub mod template;

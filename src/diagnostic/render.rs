@@ -1,0 +1,117 @@
+//! Diagnostics as text for people and as JSON for programs.
+
+use std::fmt::Write as _;
+
+use serde_json::json;
+use unicode_width::UnicodeWidthStr;
+
+use super::{Diagnostic, Diagnostics};
+
+pub(super) fn human(all: &Diagnostics) -> String {
+    if all.is_empty() {
+        return String::new();
+    }
+    let mut out = String::new();
+    for (index, one) in all.iter().enumerate() {
+        if index > 0 {
+            out.push('\n');
+        }
+        write_one(&mut out, one);
+    }
+    let severity = if all.error_count() > 0 {
+        "error"
+    } else {
+        "warning"
+    };
+    let files = all.file_count();
+    let _ = match files {
+        0 => writeln!(out, "{severity}: {}", counts(all)),
+        1 => writeln!(out, "{severity}: {} in 1 file", counts(all)),
+        _ => writeln!(out, "{severity}: {} in {files} files", counts(all)),
+    };
+    out
+}
+
+pub(super) fn counts(all: &Diagnostics) -> String {
+    let errors = plural(all.error_count(), "error");
+    let warnings = plural(all.warning_count(), "warning");
+    match (all.error_count(), all.warning_count()) {
+        (_, 0) => errors,
+        (0, _) => warnings,
+        _ => format!("{errors} and {warnings}"),
+    }
+}
+
+fn plural(count: usize, noun: &str) -> String {
+    if count == 1 {
+        format!("1 {noun}")
+    } else {
+        format!("{count} {noun}s")
+    }
+}
+
+fn write_one(out: &mut String, one: &Diagnostic) {
+    let _ = writeln!(out, "{one}");
+    let number = one
+        .location()
+        .map_or(String::new(), |location| location.line.to_string());
+    let gutter = " ".repeat(number.len());
+    if let Some(location) = one
+        .location()
+        .filter(|location| !location.excerpt.is_empty())
+    {
+        let excerpt = location.excerpt.replace('\t', " ");
+        let before: String = excerpt
+            .chars()
+            .take(location.column.saturating_sub(1))
+            .collect();
+        let under: String = excerpt
+            .chars()
+            .skip(location.column.saturating_sub(1))
+            .take(location.width)
+            .collect();
+        let indent = " ".repeat(before.width());
+        let carets = "^".repeat(under.width().max(1));
+        let _ = writeln!(out, "{gutter} |");
+        let _ = writeln!(out, "{number} | {excerpt}");
+        let _ = writeln!(
+            out,
+            "{}",
+            format!("{gutter} | {indent}{carets} {}", one.label).trim_end()
+        );
+    }
+    if !one.notes().is_empty() || !one.help().is_empty() {
+        let _ = writeln!(out, "{gutter} |");
+    }
+    for note in one.notes() {
+        let _ = writeln!(out, "{gutter} = note: {note}");
+    }
+    for help in one.help() {
+        let _ = writeln!(out, "{gutter} = help: {help}");
+    }
+}
+
+pub(super) fn json(all: &Diagnostics) -> String {
+    let diagnostics: Vec<_> = all
+        .iter()
+        .map(|one| {
+            json!({
+                "severity": one.severity().as_str(),
+                "code": one.code(),
+                "path": one.location().map(|at| at.path.as_str()),
+                "line": one.location().map(|at| at.line),
+                "column": one.location().map(|at| at.column),
+                "width": one.location().map(|at| at.width),
+                "message": one.message(),
+                "notes": one.notes(),
+                "help": one.help(),
+            })
+        })
+        .collect();
+    let document = json!({
+        "errors": all.error_count(),
+        "warnings": all.warning_count(),
+        "diagnostics": diagnostics,
+    });
+    format!("{document:#}\n")
+}

@@ -1,0 +1,273 @@
+//! What a machine says about itself.
+//!
+//! A query string becomes [`Labels`]: decoded, aliased, in normal form, with junk and malformed values left out. The same
+//! rules serve the manifests ([`canonical_key`], [`normalise`]), where what a query drops is an error, and the URLs of
+//! configs ([`encode_query`]). Nothing in this room panics or allocates more than the query is long, whatever is sent.
+
+mod fixed;
+mod key;
+mod value;
+mod wire;
+
+use std::borrow::Cow;
+use std::fmt;
+
+pub use fixed::FixedLabels;
+pub use key::canonical_key;
+pub use value::{Rejection, is_buildarch, normalise, parse_mac};
+pub use wire::encode_query;
+
+/// The most labels that one request may carry, each distinct MAC counting as one; those of `--label` do not count. Our own
+/// `/boot.ipxe` sends at most 18. The bound keeps the work of matching small, whatever is sent.
+pub const MAX_LABELS: usize = 64;
+
+/// The keys that say which machine it is, strongest first. Every other key is a class key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Identity {
+    /// `uuid`: the UUID of SMBIOS type 1.
+    Uuid,
+    /// `serial`: the serial number of SMBIOS type 1.
+    Serial,
+    /// `mac`: the hardware address of a network card; a machine may have several.
+    Mac,
+    /// `asset`: the asset tag of SMBIOS type 3.
+    Asset,
+}
+
+impl Identity {
+    /// All of them, strongest first.
+    pub const ALL: [Self; 4] = [Self::Uuid, Self::Serial, Self::Mac, Self::Asset];
+
+    /// The canonical key.
+    #[must_use]
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::Uuid => "uuid",
+            Self::Serial => "serial",
+            Self::Mac => "mac",
+            Self::Asset => "asset",
+        }
+    }
+
+    /// The identity of this canonical key; `None` for a class key.
+    #[must_use]
+    pub fn from_key(key: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|identity| identity.key() == key)
+    }
+}
+
+impl fmt::Display for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.key())
+    }
+}
+
+/// Why a query is refused as a whole (HTTP 400).
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LabelError {
+    /// More than [`MAX_LABELS`] labels are present.
+    #[error("more than 64 labels")]
+    TooMany,
+    /// Two normalised values of one key differ, and the key is not `mac`.
+    #[error("label `{0}` is repeated with different values")]
+    Repeated(String),
+}
+
+/// A label that a query would leave out in silence, as [`Labels::from_pairs`] reports it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dropped {
+    /// The key as it was given.
+    pub key: String,
+    /// Why it is left out.
+    pub reason: Rejection,
+}
+
+/// The labels of one request: canonical keys, normalised values.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Labels {
+    /// Sorted by key; only `mac` may stand more than once, in the order of the request.
+    entries: Vec<Entry>,
+}
+
+/// One label. `key` borrows for the names that every machine sends, so that most labels cost one allocation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Entry {
+    key: Cow<'static, str>,
+    value: String,
+    fixed: bool,
+}
+
+impl Labels {
+    /// Parses a raw query string (still percent-encoded). `fixed` replaces what the machine says for the same keys.
+    ///
+    /// # Errors
+    /// When the query carries more than [`MAX_LABELS`] labels, or one key other than `mac` with different values. Values
+    /// that are empty, malformed or junk are no errors: the label is absent.
+    pub fn parse(query: &str, fixed: &FixedLabels) -> Result<Self, LabelError> {
+        Self::parse_query(query, Builder::new(fixed))
+    }
+
+    /// The same, but `mac` (already normalised) is the only MAC: those of the query are not looked at.
+    ///
+    /// # Errors
+    /// As for [`Labels::parse`]; `mac` counts as one label.
+    pub fn parse_with_mac(query: &str, mac: &str, fixed: &FixedLabels) -> Result<Self, LabelError> {
+        Self::parse_query(query, Builder::new(fixed).with_mac(mac))
+    }
+
+    /// Builds labels from decoded pairs, as a command line gives them, by the rules of a query (`serial.hex` included), and
+    /// returns what a query would have left out, in the given order.
+    ///
+    /// # Errors
+    /// As for [`Labels::parse`].
+    pub fn from_pairs<'a>(
+        pairs: impl IntoIterator<Item = (&'a str, &'a str)>,
+        fixed: &FixedLabels,
+    ) -> Result<(Self, Vec<Dropped>), LabelError> {
+        let mut builder = Builder::new(fixed);
+        let mut dropped = Vec::new();
+        for (key, value) in pairs {
+            if let Err(reason) = builder.add(&mut key.as_bytes().to_vec(), value.as_bytes())? {
+                let key = key.to_owned();
+                dropped.push(Dropped { key, reason });
+            }
+        }
+        Ok((builder.finish(), dropped))
+    }
+
+    /// The value of a canonical key; for `mac` the first one.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<&str> {
+        self.find(key).map(|entry| entry.value.as_str())
+    }
+
+    /// All MACs in the order of the request.
+    #[must_use]
+    pub fn macs(&self) -> impl ExactSizeIterator<Item = &str> {
+        let mac = Identity::Mac.key();
+        let start = self.entries.partition_point(|entry| *entry.key < *mac);
+        let end = self.entries.partition_point(|entry| *entry.key <= *mac);
+        self.entries
+            .get(start..end)
+            .unwrap_or_default()
+            .iter()
+            .map(|entry| entry.value.as_str())
+    }
+
+    /// All labels, sorted by key; `mac` once (the first).
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.entries
+            .chunk_by(|left, right| left.key == right.key)
+            .filter_map(<[Entry]>::first)
+            .map(|entry| (&*entry.key, entry.value.as_str()))
+    }
+
+    /// Whether the value of this key came from `--label`.
+    #[must_use]
+    pub fn is_fixed(&self, key: &str) -> bool {
+        self.find(key).is_some_and(|entry| entry.fixed)
+    }
+
+    fn find(&self, key: &str) -> Option<&Entry> {
+        let at = self.entries.partition_point(|entry| *entry.key < *key);
+        self.entries.get(at).filter(|entry| entry.key == key)
+    }
+
+    fn parse_query(query: &str, mut builder: Builder<'_>) -> Result<Self, LabelError> {
+        let (mut key, mut value) = (Vec::new(), Vec::new());
+        for parameter in query.split('&') {
+            let (raw_key, raw_value) = parameter.split_once('=').unwrap_or((parameter, ""));
+            wire::decode_percent(raw_key, &mut key);
+            wire::decode_percent(raw_value, &mut value);
+            // What a query may not carry is absent, never a failure: a machine with an odd serial still boots.
+            let _absent = builder.add(&mut key, &value)?;
+        }
+        Ok(builder.finish())
+    }
+}
+
+/// Collects the labels of one request.
+struct Builder<'f> {
+    entries: Vec<Entry>,
+    fixed: &'f FixedLabels,
+    mac_is_given: bool,
+}
+
+impl<'f> Builder<'f> {
+    fn new(fixed: &'f FixedLabels) -> Self {
+        Self {
+            // Room for what `/boot.ipxe` sends, with a few network cards, in one allocation.
+            entries: Vec::with_capacity(16),
+            fixed,
+            mac_is_given: false,
+        }
+    }
+
+    /// Takes this MAC as the only one.
+    fn with_mac(mut self, mac: &str) -> Self {
+        self.mac_is_given = true;
+        self.entries.push(Entry {
+            key: Cow::Borrowed(Identity::Mac.key()),
+            value: mac.to_owned(),
+            fixed: false,
+        });
+        self
+    }
+
+    /// Adds one decoded pair. The outer error refuses the request, the inner one says why this label is absent.
+    fn add(&mut self, key: &mut [u8], value: &[u8]) -> Result<Result<(), Rejection>, LabelError> {
+        match wire::read_pair(key, value, |key| self.ignores(key)) {
+            Ok(Some((key, value))) => self.insert(key, value).map(Ok),
+            Ok(None) => Ok(Ok(())),
+            Err(rejection) => Ok(Err(rejection)),
+        }
+    }
+
+    fn ignores(&self, key: &str) -> bool {
+        (self.mac_is_given && key == Identity::Mac.key()) || self.fixed.get(key).is_some()
+    }
+
+    fn insert(&mut self, key: Cow<'static, str>, value: String) -> Result<(), LabelError> {
+        // Behind the entries of the same key, so that MACs keep the order of the request.
+        let at = self.entries.partition_point(|entry| entry.key <= key);
+        let (before, _) = self.entries.split_at(at);
+        let mut same_key = before.iter().rev().take_while(|entry| entry.key == key);
+        let is_mac = key == Identity::Mac.key();
+        if is_mac && same_key.any(|entry| entry.value == value) {
+            return Ok(());
+        }
+        if !is_mac && let Some(first) = same_key.next() {
+            return if first.value == value {
+                Ok(())
+            } else {
+                Err(LabelError::Repeated(key.into_owned()))
+            };
+        }
+        if self.entries.len() >= MAX_LABELS {
+            return Err(LabelError::TooMany);
+        }
+        let fixed = false;
+        self.entries.insert(at, Entry { key, value, fixed });
+        Ok(())
+    }
+
+    fn finish(mut self) -> Labels {
+        for (key, value) in self.fixed.iter() {
+            let at = self.entries.partition_point(|entry| entry.key <= *key);
+            let entry = Entry {
+                key: key.clone(),
+                value: value.clone(),
+                fixed: true,
+            };
+            self.entries.insert(at, entry);
+        }
+        Labels {
+            entries: self.entries,
+        }
+    }
+}
+
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod tests;

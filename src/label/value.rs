@@ -1,0 +1,238 @@
+//! Values: one normal form for each, and what counts as none at all.
+
+use super::Identity;
+
+/// The most bytes that a value may have. SMBIOS strings seen in the field have at most 64, host names 253; the bound keeps
+/// what a stranger puts into scripts and logs short.
+pub(super) const MAX_VALUE_BYTES: usize = 256;
+
+/// Why a value is absent in a query and an error in a selector. The text reads on after the value's name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Rejection {
+    /// The key is empty, over 64 bytes, no UTF-8, or holds control characters.
+    #[error("has a key that is empty, over 64 bytes long or not printable")]
+    BadKey,
+    /// Nothing is left after trailing NULs and blanks around are cut.
+    #[error("is empty")]
+    Empty,
+    /// A `mac` that is no MAC in any of the accepted spellings.
+    #[error("is not a MAC of 6, 8 or 20 bytes")]
+    MalformedMac,
+    /// A `uuid` that is no UUID in any of the accepted spellings.
+    #[error("is not a UUID")]
+    MalformedUuid,
+    /// The value of a `….hex` key is not an even number of hex digits.
+    #[error("is not an even number of hex digits")]
+    MalformedHex,
+    /// An identity that many machines share because their vendor filled in nothing.
+    #[error("is a placeholder that many machines share")]
+    Junk,
+    /// A control character is in it.
+    #[error("holds control characters")]
+    Control,
+    /// The bytes are no UTF-8.
+    #[error("is not UTF-8")]
+    NotUtf8,
+    /// It has more than 256 bytes.
+    #[error("is longer than 256 bytes")]
+    TooLong,
+}
+
+/// What iPXE calls the architectures it is built for: the folders below `src/arch/` of its source.
+const BUILDARCHES: [&str; 7] = [
+    "i386", "x86_64", "arm32", "arm64", "riscv32", "riscv64", "loong64",
+];
+
+/// What vendors leave in SMBIOS where an identity should be; compared without case.
+const JUNK: [&str; 14] = [
+    "To be filled by O.E.M.",
+    "Default string",
+    "System Serial Number",
+    "Chassis Serial Number",
+    "Not Specified",
+    "Not Applicable",
+    "No Asset Tag",
+    "None",
+    "N/A",
+    "Unknown",
+    "INVALID",
+    "0",
+    "0123456789",
+    "123456789",
+];
+
+/// UUIDs that are no identity, as digits: nil, all ones, and the one that a common BIOS ships on every board.
+const JUNK_UUIDS: [&[u8; 32]; 3] = [
+    b"00000000000000000000000000000000",
+    b"ffffffffffffffffffffffffffffffff",
+    b"03000200040005000006000700080009",
+];
+
+/// The longest MAC in bytes: 20 for IP over InfiniBand. The others are 6 (Ethernet) and 8 (EUI-64).
+const MAX_MAC_BYTES: usize = 20;
+
+/// Whether a (normalised) `buildarch` value is one that iPXE knows.
+#[must_use]
+pub fn is_buildarch(value: &str) -> bool {
+    BUILDARCHES.contains(&value)
+}
+
+/// The normal form of a decoded value of a canonical key: trailing NULs and blanks around cut; a MAC as `aa:bb:…`, a UUID in
+/// lower case with hyphens, iPXE's name for an aliased `buildarch`; everything else as it is. The answer for an answer is
+/// itself.
+///
+/// # Errors
+/// When the value is absent by the rules of a query: see [`Rejection`].
+pub fn normalise(key: &str, raw: &str) -> Result<String, Rejection> {
+    let value = trim(raw);
+    if value.is_empty() {
+        return Err(Rejection::Empty);
+    }
+    if value.contains(char::is_control) {
+        return Err(Rejection::Control);
+    }
+    if value.len() > MAX_VALUE_BYTES {
+        return Err(Rejection::TooLong);
+    }
+    let identity = Identity::from_key(key);
+    if identity.is_some() && JUNK.iter().any(|junk| junk.eq_ignore_ascii_case(value)) {
+        return Err(Rejection::Junk);
+    }
+    match identity {
+        Some(Identity::Mac) => normalise_mac(value),
+        Some(Identity::Uuid) => normalise_uuid(value),
+        None if key == "buildarch" => Ok(unalias_buildarch(value).to_owned()),
+        Some(Identity::Serial | Identity::Asset) | None => Ok(value.to_owned()),
+    }
+}
+
+/// The normal form of a MAC; `None` when it is malformed, or the junk that no machine is (all zeros, all ones).
+#[must_use]
+pub fn parse_mac(text: &str) -> Option<String> {
+    normalise(Identity::Mac.key(), text).ok()
+}
+
+/// Cuts trailing NULs, which iPXE sends for some settings, and blanks around, which SMBIOS strings carry; in any mix.
+fn trim(raw: &str) -> &str {
+    raw.trim_start_matches([' ', '\t'])
+        .trim_end_matches([' ', '\t', '\0'])
+}
+
+/// Exactly these spellings: what kernels and packagers say for what iPXE calls otherwise.
+fn unalias_buildarch(value: &str) -> &str {
+    match value {
+        "aarch64" => "arm64",
+        "amd64" => "x86_64",
+        other => other,
+    }
+}
+
+fn normalise_mac(value: &str) -> Result<String, Rejection> {
+    let digits = mac_digits(value.as_bytes()).ok_or(Rejection::MalformedMac)?;
+    if digits.iter().all(|digit| *digit == b'0') || digits.iter().all(|digit| *digit == b'f') {
+        return Err(Rejection::Junk);
+    }
+    let mut normal = String::with_capacity(digits.len() / 2 * 3);
+    for (index, digit) in digits.iter().enumerate() {
+        if index > 0 && index % 2 == 0 {
+            normal.push(':');
+        }
+        normal.push(char::from(*digit));
+    }
+    Ok(normal)
+}
+
+/// The hex digits of a MAC in lower case: pairs between `:` or `-`, groups of four between dots, or nothing between.
+fn mac_digits(text: &[u8]) -> Option<Digits<{ 2 * MAX_MAC_BYTES }>> {
+    let (group, separator) = match (text.get(2), text.get(4)) {
+        (Some(separator @ (b':' | b'-')), _) => (2, *separator),
+        (_, Some(b'.')) => (4, b'.'),
+        // Nothing between: a group that no MAC outgrows.
+        _ => (2 * MAX_MAC_BYTES, b':'),
+    };
+    let mut digits = Digits::new();
+    for (index, byte) in text.iter().enumerate() {
+        if index % (group + 1) == group {
+            if *byte != separator {
+                return None;
+            }
+        } else {
+            digits.push(*byte)?;
+        }
+    }
+    let is_mac = matches!(digits.len(), 12 | 16 | 40);
+    let ends_with_digit = text.last() != Some(&separator);
+    (is_mac && ends_with_digit).then_some(digits)
+}
+
+fn normalise_uuid(value: &str) -> Result<String, Rejection> {
+    let digits = uuid_digits(value).ok_or(Rejection::MalformedUuid)?;
+    if JUNK_UUIDS.iter().any(|junk| **junk == *digits) {
+        return Err(Rejection::Junk);
+    }
+    let mut normal = String::with_capacity(36);
+    for (index, digit) in digits.iter().enumerate() {
+        if matches!(index, 8 | 12 | 16 | 20) {
+            normal.push('-');
+        }
+        normal.push(char::from(*digit));
+    }
+    Ok(normal)
+}
+
+/// The 32 hex digits of a UUID in lower case: with hyphens or bare, perhaps in braces or behind `urn:uuid:`.
+fn uuid_digits(text: &str) -> Option<Digits<32>> {
+    let braced = text
+        .strip_prefix('{')
+        .and_then(|rest| rest.strip_suffix('}'));
+    let urn = text
+        .split_at_checked("urn:uuid:".len())
+        .filter(|(prefix, _)| prefix.eq_ignore_ascii_case("urn:uuid:"))
+        .map(|(_, rest)| rest);
+    let text = braced.or(urn).unwrap_or(text).as_bytes();
+    let hyphenated = text.contains(&b'-');
+    let mut digits = Digits::new();
+    for (index, byte) in text.iter().enumerate() {
+        if hyphenated && matches!(index, 8 | 13 | 18 | 23) {
+            if *byte != b'-' {
+                return None;
+            }
+        } else {
+            digits.push(*byte)?;
+        }
+    }
+    (digits.len() == 32).then_some(digits)
+}
+
+/// Up to `N` lower-case hex digits, on the stack.
+struct Digits<const N: usize> {
+    digits: [u8; N],
+    len: usize,
+}
+
+impl<const N: usize> Digits<N> {
+    fn new() -> Self {
+        Self {
+            digits: [0; N],
+            len: 0,
+        }
+    }
+
+    /// Takes one more digit of any case; `None` when it is no hex digit or one too many.
+    fn push(&mut self, byte: u8) -> Option<()> {
+        if !byte.is_ascii_hexdigit() {
+            return None;
+        }
+        *self.digits.get_mut(self.len)? = byte.to_ascii_lowercase();
+        self.len += 1;
+        Some(())
+    }
+}
+
+impl<const N: usize> std::ops::Deref for Digits<N> {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        self.digits.get(..self.len).unwrap_or_default()
+    }
+}

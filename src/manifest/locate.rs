@@ -1,0 +1,229 @@
+//! Where a node of a document stands in its file.
+//!
+//! serde_yaml tells a position only with an error. So each scalar is asked for with a visitor that fails: the error
+//! carries the scalar's place, and the reading goes on. That is slow, and done only for files that get a diagnostic.
+
+use std::fmt;
+
+use serde::de::{
+    DeserializeSeed, Deserializer, EnumAccess, IgnoredAny, MapAccess, SeqAccess, Visitor,
+};
+
+/// One step from a node to a node inside it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Step {
+    /// Into the value of a key.
+    Key(Box<str>),
+    /// Into the value of the `n`th entry with this key, from 0: for duplicate keys.
+    Nth(Box<str>, usize),
+    /// Into an item of a list, from 0.
+    Item(usize),
+}
+
+impl From<&str> for Step {
+    fn from(key: &str) -> Self {
+        Self::Key(key.into())
+    }
+}
+
+impl From<usize> for Step {
+    fn from(item: usize) -> Self {
+        Self::Item(item)
+    }
+}
+
+/// A line and a column, both from 1, the column in characters.
+pub type Mark = (usize, usize);
+
+/// The positions of one document, in the shape of its nodes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Marks {
+    /// A scalar, and where it begins.
+    Scalar(Mark),
+    /// A list.
+    List(Vec<Marks>),
+    /// A map: each key, where it begins, and its value.
+    Map(Vec<(Box<str>, Mark, Marks)>),
+}
+
+/// The positions of every document that can be read.
+pub fn marks(text: &str) -> Vec<Marks> {
+    let mut all = Vec::new();
+    for document in serde_yaml::Deserializer::from_str(text).take(super::yaml::MAX_DOCUMENTS) {
+        match MarksSeed.deserialize(document) {
+            Ok(marks) => all.push(marks),
+            Err(_) => break,
+        }
+    }
+    all
+}
+
+impl Marks {
+    /// Where the node at the end of the steps begins. A node without a place of its own (an empty list, a merged key) has
+    /// that of the nearest one around it.
+    pub fn value(&self, steps: &[Step]) -> Option<Mark> {
+        let Some((step, rest)) = steps.split_first() else {
+            return self.start();
+        };
+        match self.enter(step) {
+            Some((own, inner)) => inner.value(rest).or(own),
+            None => self.start(),
+        }
+    }
+
+    /// Where the key at the end of the steps begins.
+    pub fn key(&self, steps: &[Step]) -> Option<Mark> {
+        let (step, rest) = steps.split_first()?;
+        match self.enter(step) {
+            Some((own, inner)) if rest.is_empty() => own.or_else(|| inner.start()),
+            Some((own, inner)) => inner.key(rest).or(own),
+            None => self.start(),
+        }
+    }
+
+    /// Where the first thing inside begins.
+    pub fn start(&self) -> Option<Mark> {
+        match self {
+            Self::Scalar(mark) => Some(*mark),
+            Self::List(items) => items.first()?.start(),
+            Self::Map(entries) => entries.first().map(|(_, mark, _)| *mark),
+        }
+    }
+
+    fn enter(&self, step: &Step) -> Option<(Option<Mark>, &Marks)> {
+        match (self, step) {
+            (Self::Map(entries), Step::Key(key)) => nth(entries, key, 0),
+            (Self::Map(entries), Step::Nth(key, n)) => nth(entries, key, *n),
+            (Self::List(items), Step::Item(index)) => items.get(*index).map(|inner| (None, inner)),
+            _ => None,
+        }
+    }
+}
+
+fn nth<'a>(
+    entries: &'a [(Box<str>, Mark, Marks)],
+    key: &str,
+    n: usize,
+) -> Option<(Option<Mark>, &'a Marks)> {
+    entries
+        .iter()
+        .filter(|(name, ..)| &**name == key)
+        .nth(n)
+        .map(|(_, mark, inner)| (Some(*mark), inner))
+}
+
+/// What the failing visitor says; with it, the place follows in the error's text.
+const ASKED: &str = "asked for its place";
+
+/// The place in an error that one of this module's visitors provoked.
+fn place(error: &impl fmt::Display) -> Option<Mark> {
+    let text = error.to_string();
+    if !text.contains(ASKED) {
+        return None;
+    }
+    let Some((_, at)) = text.rsplit_once(" at line ") else {
+        // serde_yaml leaves out the very first place of a file.
+        return Some((1, 1));
+    };
+    let (line, column) = at.split_once(" column ")?;
+    Some((line.parse().ok()?, column.parse().ok()?))
+}
+
+struct MarksSeed;
+
+impl<'de> DeserializeSeed<'de> for MarksSeed {
+    type Value = Marks;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Marks, D::Error> {
+        deserializer
+            .deserialize_any(MarksVisitor)
+            .or_else(|error| match place(&error) {
+                Some(mark) => Ok(Marks::Scalar(mark)),
+                None => Err(error),
+            })
+    }
+}
+
+struct MarksVisitor;
+
+macro_rules! fail_on_scalars {
+    ($($method:ident: $scalar:ty),*) => {
+        $(fn $method<E: serde::de::Error>(self, _: $scalar) -> Result<Marks, E> {
+            Err(E::custom(ASKED))
+        })*
+    };
+}
+
+impl<'de> Visitor<'de> for MarksVisitor {
+    type Value = Marks;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any YAML node")
+    }
+
+    fail_on_scalars!(visit_bool: bool, visit_i64: i64, visit_u64: u64, visit_i128: i128, visit_u128: u128,
+        visit_f64: f64, visit_str: &str);
+
+    fn visit_unit<E: serde::de::Error>(self) -> Result<Marks, E> {
+        Err(E::custom(ASKED))
+    }
+
+    fn visit_none<E: serde::de::Error>(self) -> Result<Marks, E> {
+        Err(E::custom(ASKED))
+    }
+
+    fn visit_enum<A: EnumAccess<'de>>(self, _: A) -> Result<Marks, A::Error> {
+        Err(serde::de::Error::custom("tags have no place"))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Marks, A::Error> {
+        let mut items = Vec::new();
+        while let Some(item) = access.next_element_seed(MarksSeed)? {
+            items.push(item);
+        }
+        Ok(Marks::List(items))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Marks, A::Error> {
+        let mut entries = Vec::new();
+        while let Some((key, mark)) = access.next_key_seed(KeySeed)? {
+            entries.push((key, mark, access.next_value_seed(MarksSeed)?));
+        }
+        Ok(Marks::Map(entries))
+    }
+}
+
+/// A key's text and place: the visitor keeps the text and fails for the place.
+struct KeySeed;
+
+impl<'de> DeserializeSeed<'de> for KeySeed {
+    type Value = (Box<str>, Mark);
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        let mut text = None;
+        match deserializer.deserialize_str(KeyVisitor { text: &mut text }) {
+            Ok(IgnoredAny) => Err(serde::de::Error::custom("a key that is no scalar")),
+            Err(error) => match (text, place(&error)) {
+                (Some(text), Some(mark)) => Ok((text, mark)),
+                _ => Err(error),
+            },
+        }
+    }
+}
+
+struct KeyVisitor<'a> {
+    text: &'a mut Option<Box<str>>,
+}
+
+impl Visitor<'_> for KeyVisitor<'_> {
+    type Value = IgnoredAny;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a scalar")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, value: &str) -> Result<IgnoredAny, E> {
+        *self.text = Some(value.into());
+        Err(E::custom(ASKED))
+    }
+}

@@ -1,0 +1,451 @@
+//! YAML text → nodes: one file at a time, under a budget, with nothing lost that a person wrote.
+//!
+//! serde_yaml resolves `1.30` to a number and forgets how it was written; labels need the text, and values must refuse a
+//! number that would print otherwise. So a document is read twice where it holds a number or a boolean: once for its
+//! shape and types, and once along that shape for the source text of its scalars. Positions are read a third time, and
+//! only for files that somebody has to be told about (see [`super::locate`]).
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+
+use serde::de::{
+    DeserializeSeed, Deserializer, EnumAccess, Error as _, MapAccess, SeqAccess, Visitor,
+};
+use serde_json::Number;
+
+/// Documents that one file may hold: a million machines in a hundred files still fit.
+pub const MAX_DOCUMENTS: usize = 10_000;
+
+/// How much one file may unfold to. YAML's aliases turn a few kilobytes into gigabytes; the budget counts what would be
+/// built, aliases unfolded, and stops before it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Budget {
+    /// Scalars, lists and maps in one file.
+    pub nodes: usize,
+    /// Bytes of all scalars in one file.
+    pub bytes: usize,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self {
+            // Fifty thousand machines in one file; each node costs about 60 bytes while the file is checked.
+            nodes: 500_000,
+            // Twice the largest file that is taken by default, so that an honest anchor may be used again.
+            bytes: 8 << 20,
+        }
+    }
+}
+
+/// A value with its source text, not its position.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Node {
+    /// Anything that is neither list nor map.
+    Scalar(Scalar),
+    /// A list.
+    List(Vec<Node>),
+    /// A map in the order of the file; duplicate keys are still there, and already reported.
+    Map(Vec<(Box<str>, Node)>),
+}
+
+/// A scalar: its text as written, and what YAML takes it for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Scalar {
+    /// The text, without quotes and with escapes resolved.
+    pub text: Box<str>,
+    /// What YAML's core schema makes of it.
+    pub kind: Kind,
+}
+
+/// What YAML's core schema makes of a scalar.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Kind {
+    /// Nothing, `~` or `null`.
+    Null,
+    /// `true` or `false`.
+    Bool(bool),
+    /// A number that JSON can hold.
+    Number(Number),
+    /// A number that JSON cannot hold (`.inf`, 128-bit integers), or digits that YAML 1.1 took for octal (`012`).
+    Odd,
+    /// Text.
+    Text,
+}
+
+/// Why a document could not be read; `line` and `column` count from 1 and are absent when the reader knew none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// What happened.
+    pub kind: FaultKind,
+    /// Where.
+    pub at: Option<(usize, usize)>,
+}
+
+/// What keeps a document from being read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FaultKind {
+    /// Not YAML; with the parser's words.
+    Syntax(String),
+    /// A `!tag`.
+    Tag,
+    /// A list or a map as a key.
+    ComplexKey,
+    /// Over [`Budget::nodes`] or [`Budget::bytes`].
+    Budget,
+    /// Over [`MAX_DOCUMENTS`].
+    Documents,
+}
+
+/// The documents of one file, in order; reading ends at the first fault that leaves the rest unknown.
+pub fn documents(text: &str, budget: Budget) -> Vec<Result<Node, Fault>> {
+    let reader = Reader::new(text, budget);
+    let mut all = Vec::new();
+    let shapes = serde_yaml::Deserializer::from_str(text);
+    let mut texts = serde_yaml::Deserializer::from_str(text);
+    for (index, shape) in shapes.enumerate() {
+        if index == MAX_DOCUMENTS {
+            all.push(Err(Fault {
+                kind: FaultKind::Documents,
+                at: None,
+            }));
+            break;
+        }
+        let again = texts.next();
+        reader.needs_text.set(false);
+        match (NodeSeed { reader: &reader }).deserialize(shape) {
+            Ok(mut node) => {
+                if reader.needs_text.get()
+                    && let Some(again) = again
+                {
+                    // The same text was read once already, so the second reading cannot fail.
+                    let _ = TextSeed { node: &mut node }.deserialize(again);
+                }
+                all.push(Ok(node));
+            }
+            Err(error) => {
+                let own = reader.fault.borrow_mut().take();
+                let ends = own.is_none() || matches!(own, Some(FaultKind::Budget));
+                all.push(Err(Fault {
+                    at: error.location().map(|at| (at.line(), at.column())),
+                    kind: own.unwrap_or_else(|| FaultKind::Syntax(words(&error))),
+                }));
+                if ends {
+                    break;
+                }
+            }
+        }
+    }
+    all
+}
+
+/// The parser's words without the place, which is told beside them.
+fn words(error: &serde_yaml::Error) -> String {
+    let text = error.to_string();
+    match text.split_once(" at line ") {
+        Some((what, rest)) => match rest.split_once(", ") {
+            Some((_, context)) => {
+                let context = context.split(" at line ").next().unwrap_or(context);
+                format!("{what}, {context}")
+            }
+            None => what.to_owned(),
+        },
+        None => text,
+    }
+}
+
+impl Node {
+    /// The map's entries.
+    pub fn as_map(&self) -> Option<&[(Box<str>, Node)]> {
+        match self {
+            Self::Map(entries) => Some(entries),
+            _ => None,
+        }
+    }
+
+    /// The first value of a key.
+    pub fn get(&self, key: &str) -> Option<&Node> {
+        self.as_map()?
+            .iter()
+            .find(|(name, _)| &**name == key)
+            .map(|(_, value)| value)
+    }
+
+    /// The text of a scalar that is not null.
+    pub fn as_text(&self) -> Option<&str> {
+        match self {
+            Self::Scalar(Scalar {
+                kind: Kind::Null, ..
+            }) => None,
+            Self::Scalar(scalar) => Some(&scalar.text),
+            _ => None,
+        }
+    }
+
+    /// Whether the node is YAML's null.
+    pub fn is_null(&self) -> bool {
+        matches!(
+            self,
+            Self::Scalar(Scalar {
+                kind: Kind::Null,
+                ..
+            })
+        )
+    }
+
+    /// `a map`, `a list`, `a number`, … for messages.
+    pub fn description(&self) -> &'static str {
+        match self {
+            Self::List(_) => "a list",
+            Self::Map(_) => "a map",
+            Self::Scalar(scalar) => match scalar.kind {
+                Kind::Null => "null",
+                Kind::Bool(_) => "a boolean",
+                Kind::Number(_) | Kind::Odd => "a number",
+                Kind::Text => "a string",
+            },
+        }
+    }
+}
+
+struct Reader<'de> {
+    source: &'de str,
+    budget: Budget,
+    nodes: Cell<usize>,
+    bytes: Cell<usize>,
+    needs_text: Cell<bool>,
+    fault: RefCell<Option<FaultKind>>,
+}
+
+impl<'de> Reader<'de> {
+    fn new(source: &'de str, budget: Budget) -> Self {
+        Self {
+            source,
+            budget,
+            nodes: Cell::new(0),
+            bytes: Cell::new(0),
+            needs_text: Cell::new(false),
+            fault: RefCell::new(None),
+        }
+    }
+
+    fn fail<E: serde::de::Error>(&self, kind: FaultKind) -> E {
+        *self.fault.borrow_mut() = Some(kind);
+        E::custom("refused")
+    }
+
+    /// Counts one node of so many bytes; over the budget it ends the reading.
+    fn spend<E: serde::de::Error>(&self, bytes: usize) -> Result<(), E> {
+        self.nodes.set(self.nodes.get() + 1);
+        self.bytes.set(self.bytes.get().saturating_add(bytes));
+        if self.nodes.get() > self.budget.nodes || self.bytes.get() > self.budget.bytes {
+            return Err(self.fail(FaultKind::Budget));
+        }
+        Ok(())
+    }
+
+    /// Whether a string that was borrowed from the source stands there without quotes.
+    fn is_plain(&self, borrowed: &str) -> bool {
+        let start = borrowed.as_ptr() as usize;
+        let offset = start.wrapping_sub(self.source.as_ptr() as usize);
+        offset
+            .checked_sub(1)
+            .and_then(|before| self.source.as_bytes().get(before))
+            .is_none_or(|byte| !b"'\"".contains(byte))
+    }
+}
+
+#[derive(Clone, Copy)]
+struct NodeSeed<'a, 'de> {
+    reader: &'a Reader<'de>,
+}
+
+impl<'de> DeserializeSeed<'de> for NodeSeed<'_, 'de> {
+    type Value = Node;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Node, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl NodeSeed<'_, '_> {
+    fn scalar<E: serde::de::Error>(self, text: &str, kind: Kind) -> Result<Node, E> {
+        self.reader.spend(text.len())?;
+        if kind != Kind::Text {
+            self.reader.needs_text.set(true);
+        }
+        Ok(Node::Scalar(Scalar {
+            text: text.into(),
+            kind,
+        }))
+    }
+}
+
+impl<'de> Visitor<'de> for NodeSeed<'_, 'de> {
+    type Value = Node;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any YAML node")
+    }
+
+    fn visit_unit<E: serde::de::Error>(self) -> Result<Node, E> {
+        self.scalar("", Kind::Null)
+    }
+
+    fn visit_none<E: serde::de::Error>(self) -> Result<Node, E> {
+        // serde_yaml's word for a document with no node at all.
+        self.reader.spend(0)?;
+        Ok(Node::Scalar(Scalar {
+            text: "".into(),
+            kind: Kind::Null,
+        }))
+    }
+
+    fn visit_bool<E: serde::de::Error>(self, value: bool) -> Result<Node, E> {
+        self.scalar("", Kind::Bool(value))
+    }
+
+    fn visit_u64<E: serde::de::Error>(self, value: u64) -> Result<Node, E> {
+        self.scalar("", Kind::Number(value.into()))
+    }
+
+    fn visit_i64<E: serde::de::Error>(self, value: i64) -> Result<Node, E> {
+        self.scalar("", Kind::Number(value.into()))
+    }
+
+    fn visit_u128<E: serde::de::Error>(self, _: u128) -> Result<Node, E> {
+        self.scalar("", Kind::Odd)
+    }
+
+    fn visit_i128<E: serde::de::Error>(self, _: i128) -> Result<Node, E> {
+        self.scalar("", Kind::Odd)
+    }
+
+    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Node, E> {
+        self.scalar("", Number::from_f64(value).map_or(Kind::Odd, Kind::Number))
+    }
+
+    fn visit_borrowed_str<E: serde::de::Error>(self, value: &'de str) -> Result<Node, E> {
+        let digits = value.strip_prefix(['-', '+']).unwrap_or(value);
+        let padded = digits.len() > 1
+            && digits.starts_with('0')
+            && digits.bytes().all(|byte| byte.is_ascii_digit());
+        if padded && self.reader.is_plain(value) {
+            self.reader.spend(value.len())?;
+            return Ok(Node::Scalar(Scalar {
+                text: value.into(),
+                kind: Kind::Odd,
+            }));
+        }
+        self.scalar(value, Kind::Text)
+    }
+
+    fn visit_str<E: serde::de::Error>(self, value: &str) -> Result<Node, E> {
+        self.scalar(value, Kind::Text)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Node, A::Error> {
+        self.reader.spend(0)?;
+        let mut items = Vec::new();
+        while let Some(item) = access.next_element_seed(self)? {
+            items.push(item);
+        }
+        Ok(Node::List(items))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Node, A::Error> {
+        self.reader.spend(0)?;
+        let mut entries = Vec::new();
+        while let Some(key) = access.next_key_seed(KeySeed {
+            reader: self.reader,
+        })? {
+            self.reader.spend(key.len())?;
+            entries.push((key, access.next_value_seed(self)?));
+        }
+        Ok(Node::Map(entries))
+    }
+
+    fn visit_enum<A: EnumAccess<'de>>(self, _: A) -> Result<Node, A::Error> {
+        Err(self.reader.fail(FaultKind::Tag))
+    }
+}
+
+/// A key, whatever scalar it is, as its text.
+struct KeySeed<'a, 'de> {
+    reader: &'a Reader<'de>,
+}
+
+impl<'de> DeserializeSeed<'de> for KeySeed<'_, 'de> {
+    type Value = Box<str>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Box<str>, D::Error> {
+        let reader = self.reader;
+        deserializer.deserialize_str(TextVisitor).map_err(|error| {
+            // Only a list or a map is no text; the error keeps its place.
+            *reader.fault.borrow_mut() = Some(FaultKind::ComplexKey);
+            error
+        })
+    }
+}
+
+/// The source text of any scalar.
+struct TextVisitor;
+
+impl Visitor<'_> for TextVisitor {
+    type Value = Box<str>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a scalar")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, value: &str) -> Result<Box<str>, E> {
+        Ok(value.into())
+    }
+}
+
+/// Walks along a node that was read before and fills in the source text of its scalars.
+struct TextSeed<'a> {
+    node: &'a mut Node,
+}
+
+impl<'de> DeserializeSeed<'de> for TextSeed<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        match self.node {
+            Node::Scalar(scalar) => {
+                scalar.text = deserializer.deserialize_str(TextVisitor)?;
+                Ok(())
+            }
+            _ => deserializer.deserialize_any(self),
+        }
+    }
+}
+
+impl<'de> Visitor<'de> for TextSeed<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the shape that was read before")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<(), A::Error> {
+        let Node::List(items) = self.node else {
+            return Err(A::Error::custom("the shape changed"));
+        };
+        for item in items {
+            access.next_element_seed(TextSeed { node: item })?;
+        }
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<(), A::Error> {
+        let Node::Map(entries) = self.node else {
+            return Err(A::Error::custom("the shape changed"));
+        };
+        for (_, value) in entries {
+            access.next_key::<serde::de::IgnoredAny>()?;
+            access.next_value_seed(TextSeed { node: value })?;
+        }
+        Ok(())
+    }
+}
