@@ -1,1 +1,28 @@
-//! Desired state as bytes. Filled in by its owner.
+//! Desired state as bytes: a git repository, far or near, or a folder of files, read into a [`Tree`](crate::tree::Tree).
+//!
+//! * A repository over http is asked for one ref, and only when it moved for the objects of that one commit. They go
+//!   into a folder of their own that is removed when the tree is read, so that no lock, no damaged pack and no pile of
+//!   packs can stand in the way of the next fetch.
+//! * A repository of this machine is read in place.
+//! * Nothing that comes out of a repository is trusted: names, sizes, depth and number are checked on the way.
+//!
+//! This is the only room that knows git, HTTP clients and TLS.
+
+mod directory;
+mod error;
+mod fetch;
+mod http;
+mod local;
+mod meter;
+mod reference;
+mod remote;
+pub mod seed;
+mod store;
+mod url;
+mod walk;
+
+pub use directory::read_directory;
+pub use error::{ErrorClass, SourceError};
+pub use local::read_revision;
+pub use remote::{Check, Remote, Settings};
+pub use url::{RepoUrl, RepoUrlError};

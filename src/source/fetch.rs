@@ -1,0 +1,338 @@
+//! A repository over http: ask for one ref, and when it moved, fetch one commit without its history.
+
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use gix::ObjectId;
+use gix::bstr::ByteSlice as _;
+use gix::odb::pack;
+use gix::progress::Discard;
+use gix::protocol::fetch::negotiate::{Action, Round, one_round};
+use gix::protocol::fetch::{Arguments, Context, Negotiate, Options, Response, Shallow, Tags};
+use gix::protocol::handshake::Ref;
+use gix::protocol::ls_refs::RefPrefixes;
+use gix::protocol::transport::client::blocking_io::http::Transport;
+use gix::protocol::transport::{Protocol, Service};
+use gix::protocol::{Handshake, LsRefsCommand};
+use reqwest::Url;
+
+use super::error::{ErrorClass, SourceError};
+use super::http::{Client, Session, Watch};
+use super::remote::{Check, Settings};
+use super::store::Store;
+use super::{reference, walk};
+use crate::tree::{Revision, Tree};
+
+/// The most bytes of an answer about refs: an old server that ignores the prefix sends some 200,000 refs in as much.
+const MAX_REFS_BYTES: u64 = 16 << 20;
+/// The largest single object in bytes, wherever it stands in the commit: each is inflated once to be checked.
+const MAX_OBJECT_BYTES: usize = 512 << 20;
+/// How often the watchdog looks whether a fetch has to end.
+const WATCHDOG_TICK: Duration = Duration::from_millis(50);
+/// What we call ourselves in the protocol.
+const AGENT: &str = concat!("gitboot/", env!("CARGO_PKG_VERSION"));
+
+/// Fetches from one repository over http.
+#[derive(Debug)]
+pub(super) struct Fetcher {
+    client: Client,
+    url: Url,
+    /// Where the stores are made.
+    folder: PathBuf,
+}
+
+impl Fetcher {
+    pub(super) fn new(
+        url: &Url,
+        folder: PathBuf,
+        settings: &Settings,
+    ) -> Result<Self, SourceError> {
+        Ok(Self {
+            client: Client::new(url, settings.git_timeout)?,
+            url: url.clone(),
+            folder,
+        })
+    }
+
+    /// Asks for the ref, and fetches when it is not at `known`.
+    pub(super) fn check(
+        &mut self,
+        settings: &Settings,
+        known: Option<&Revision>,
+        interrupt: &AtomicBool,
+    ) -> Result<Check, SourceError> {
+        let watch = Watch::new(interrupt, settings.git_timeout, MAX_REFS_BYTES);
+        let result = self.check_watched(settings, known, interrupt, &watch);
+        // What went wrong on the wire says more than what the layers above made of it.
+        result.map_err(|error| watch.take_failure().unwrap_or(error))
+    }
+
+    fn check_watched(
+        &self,
+        settings: &Settings,
+        known: Option<&Revision>,
+        interrupt: &AtomicBool,
+        watch: &Watch<'_>,
+    ) -> Result<Check, SourceError> {
+        let mut connection = Connection::open(&self.client, &self.url, watch)?;
+        let wanted = settings.reference.as_deref();
+        let refs = connection.list(&reference::candidates(wanted))?;
+        let (commit, is_advertised) = resolve(wanted, &refs)?;
+        if let Some(known) = known.filter(|known| known.as_str() == commit.to_string()) {
+            return Ok(Check::Unchanged(known.clone()));
+        }
+        let deadline = Instant::now() + settings.fetch_timeout;
+        watch.extend(deadline, settings.wire_bytes);
+        let store = Store::create(&self.folder)?;
+        let tree = supervised(watch, interrupt, deadline, |stop| {
+            connection
+                .fetch(commit, &store, stop)
+                .map_err(|error| match error.class() {
+                    // Whether a remote has a commit that no ref names is seen only now.
+                    ErrorClass::Protocol if !is_advertised => reference::not_found(wanted),
+                    _ => error,
+                })?;
+            read(&store, commit, settings, stop)
+        })?;
+        Ok(Check::Changed(tree))
+    }
+}
+
+/// A conversation with the remote.
+struct Connection<'a> {
+    transport: Transport<Session<'a>>,
+    handshake: Handshake,
+}
+
+impl<'a> Connection<'a> {
+    fn open(client: &'a Client, url: &Url, watch: &'a Watch<'a>) -> Result<Self, SourceError> {
+        let url = gix::url::parse(url.as_str())
+            .map_err(|error| protocol("the URL is not understood", &error))?;
+        let mut transport =
+            Transport::new_http(Session::new(client, watch), url, Protocol::V2, false);
+        let handshake = gix::protocol::handshake(
+            &mut transport,
+            Service::UploadPack,
+            |_| Ok(None),
+            Vec::new(),
+            &mut Discard,
+        )
+        .map_err(|error| protocol("the remote does not answer as a git server", &error))?;
+        let format = handshake.capabilities.capability("object-format");
+        if let Some(format) = format.and_then(|format| format.value().map(ToOwned::to_owned))
+            && format != "sha1"
+        {
+            let message =
+                "the repository names its objects by SHA-256, which is not supported; SHA-1 is";
+            return Err(SourceError::new(ErrorClass::Unsupported, message));
+        }
+        Ok(Self {
+            transport,
+            handshake,
+        })
+    }
+
+    /// The refs of the remote whose names start with one of these.
+    fn list(&mut self, names: &[String]) -> Result<Vec<Ref>, SourceError> {
+        // The protocol before version 2 lists all refs at once.
+        if let Some(refs) = self.handshake.refs.take() {
+            return Ok(refs);
+        }
+        let mut prefixes = RefPrefixes::new();
+        prefixes.extend(names.iter().map(|name| name.as_str().into()));
+        LsRefsCommand::new(Some(prefixes), &self.handshake.capabilities, agent())
+            .invoke_blocking(&mut self.transport, &mut Discard, false)
+            .map_err(|error| protocol("the remote does not list its refs", &error))
+    }
+
+    /// Fetches `commit` without its history into the store.
+    fn fetch(
+        &mut self,
+        commit: ObjectId,
+        store: &Store,
+        stop: &AtomicBool,
+    ) -> Result<(), SourceError> {
+        let mut failure = None;
+        let outcome = gix::protocol::fetch(
+            &mut OneCommit(commit),
+            |reader, progress, stop| {
+                let written = pack::Bundle::write_to_directory(
+                    reader,
+                    Some(&store.pack_folder()),
+                    progress,
+                    stop,
+                    None::<gix::odb::Handle>,
+                    commit.kind(),
+                    pack::bundle::write::Options {
+                        alloc_limit_bytes: Some(MAX_OBJECT_BYTES),
+                        ..Default::default()
+                    },
+                );
+                match written {
+                    Ok(_) => Ok(true),
+                    Err(error) => {
+                        let what = "what the remote sent cannot be stored";
+                        failure = Some(SourceError::caused(store_class(&error), what, &error));
+                        Err(error)
+                    }
+                }
+            },
+            Discard,
+            stop,
+            Context {
+                handshake: &mut self.handshake,
+                transport: &mut self.transport,
+                user_agent: agent(),
+                trace_packetlines: false,
+            },
+            Options {
+                shallow_file: store.shallow_file(),
+                shallow: &Shallow::DepthAtRemote(NonZeroU32::MIN),
+                tags: Tags::None,
+                reject_shallow_remote: false,
+            },
+        );
+        match outcome {
+            Ok(_) => Ok(()),
+            Err(error) => {
+                Err(failure
+                    .unwrap_or_else(|| protocol("the remote does not send the commit", &error)))
+            }
+        }
+    }
+}
+
+/// The negotiation of somebody who has nothing and wants one commit.
+struct OneCommit(ObjectId);
+
+impl Negotiate for OneCommit {
+    fn mark_complete_and_common_ref(&mut self) -> gix::Result<Action> {
+        Ok(Action::MustNegotiate {
+            remote_ref_target_known: vec![false],
+        })
+    }
+
+    fn add_wants(&mut self, arguments: &mut Arguments, _known: &[bool]) -> bool {
+        arguments.want(self.0);
+        true
+    }
+
+    fn one_round(
+        &mut self,
+        _state: &mut one_round::State,
+        _arguments: &mut Arguments,
+        _previous: Option<&Response>,
+    ) -> gix::Result<(Round, bool)> {
+        let round = Round {
+            haves_sent: 0,
+            in_vain: 0,
+            haves_to_send: 0,
+            previous_response_had_at_least_one_in_common: false,
+        };
+        Ok((round, true))
+    }
+}
+
+/// Reads the tree out of a store that was just filled.
+fn read(
+    store: &Store,
+    commit: ObjectId,
+    settings: &Settings,
+    stop: &AtomicBool,
+) -> Result<Tree, SourceError> {
+    let folder = store.objects_folder();
+    let objects = gix::odb::at(&folder, commit.kind())
+        .map_err(|error| SourceError::disk("cannot read the objects in", &folder, &error))?;
+    walk::read_commit(
+        &objects,
+        commit,
+        settings.path.as_ref(),
+        &settings.limits,
+        stop,
+    )
+}
+
+/// Runs `work` with a flag that is set when the caller wants to stop or the time is over, so that unpacking, which
+/// waits for no network, ends too.
+fn supervised<T>(
+    watch: &Watch<'_>,
+    interrupt: &AtomicBool,
+    deadline: Instant,
+    work: impl FnOnce(&AtomicBool) -> Result<T, SourceError>,
+) -> Result<T, SourceError> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let result = std::thread::scope(|scope| {
+        let (done, waiting) = mpsc::channel::<()>();
+        let flag = Arc::clone(&stop);
+        scope.spawn(move || {
+            while waiting.recv_timeout(WATCHDOG_TICK) == Err(mpsc::RecvTimeoutError::Timeout) {
+                if interrupt.load(Ordering::Relaxed) || Instant::now() >= deadline {
+                    flag.store(true, Ordering::Relaxed);
+                }
+            }
+        });
+        let result = work(&stop);
+        drop(done);
+        result
+    });
+    match result {
+        // The work saw the flag only; the watch knows why it was set.
+        Err(error) if stop.load(Ordering::Relaxed) => Err(watch.look().err().unwrap_or(error)),
+        result => result,
+    }
+}
+
+/// The commit that `--ref` names, and whether a ref of the remote leads to it.
+fn resolve(wanted: Option<&str>, refs: &[Ref]) -> Result<(ObjectId, bool), SourceError> {
+    for name in reference::candidates(wanted) {
+        let found = refs.iter().find_map(|candidate| match candidate {
+            Ref::Direct {
+                full_ref_name,
+                object,
+            }
+            | Ref::Peeled {
+                full_ref_name,
+                object,
+                ..
+            }
+            | Ref::Symbolic {
+                full_ref_name,
+                object,
+                ..
+            } => (full_ref_name.as_bstr() == name).then_some(*object),
+            Ref::Unborn { .. } => None,
+        });
+        if let Some(id) = found {
+            return Ok((id, true));
+        }
+    }
+    reference::commit_id(wanted)
+        .map(|id| (id, false))
+        .ok_or_else(|| reference::not_found(wanted))
+}
+
+fn agent() -> (&'static str, Option<String>) {
+    ("agent", Some(AGENT.to_owned()))
+}
+
+fn protocol(what: &str, error: &gix::Error) -> SourceError {
+    SourceError::caused(ErrorClass::Protocol, what, error)
+}
+
+/// Whether a pack could not be stored because of the disk or because of the pack.
+fn store_class(error: &gix::Error) -> ErrorClass {
+    let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(cause) = next {
+        if let Some(error) = cause.downcast_ref::<std::io::Error>()
+            && error.raw_os_error().is_some()
+        {
+            return ErrorClass::Disk;
+        }
+        next = cause.source();
+    }
+    ErrorClass::Corrupt
+}
