@@ -71,7 +71,7 @@ pub fn main(
     let vars: Vec<_> = vars.collect();
     let args = with_environment(&Cli::command(), args.collect(), &vars);
     match Cli::try_parse_from(args) {
-        Ok(cli) => ended(run(cli, &vars)),
+        Ok(cli) => ended(run(&cli, &vars)),
         Err(error) => {
             // A closed stdout or stderr changes nothing about the outcome.
             let _ = error.print();
@@ -83,9 +83,9 @@ pub fn main(
     }
 }
 
-fn run(cli: Cli, vars: &[(OsString, OsString)]) -> anyhow::Result<Outcome> {
-    match cli.command {
-        Command::Serve(args) => serve::run(*args, vars),
+fn run(cli: &Cli, vars: &[(OsString, OsString)]) -> anyhow::Result<Outcome> {
+    match &cli.command {
+        Command::Serve(args) => serve::run(args, vars),
     }
 }
 

@@ -2,7 +2,8 @@
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -15,7 +16,8 @@ use crate::label::FixedLabels;
 use crate::observe::{self, LogFilter, LogFormat};
 use crate::render::BaseUrl;
 use crate::serve::{Server, Settings, Wiring};
-use crate::tree;
+use crate::source::{self, Remote, RepoUrl};
+use crate::tree::{self, RepoPath};
 
 /// How long a check of the repository that is running at the end may take to give up.
 const GIVE_UP_TIME: Duration = Duration::from_secs(1);
@@ -82,8 +84,8 @@ struct Boot {
     #[arg(long, value_name = "KEY=VALUE")]
     label: Vec<String>,
     /// How often /boot.ipxe asks before it goes on to the next boot device, over about 5 min by default; 0 for ever
-    #[arg(long, value_name = "COUNT", default_value_t = 10)]
-    boot_attempts: u32,
+    #[arg(long = "boot-attempts", value_name = "COUNT", default_value_t = 10)]
+    attempts: u32,
     /// Turn /v1/boot/ off: whoever knows a MAC can read that machine's configs there
     #[arg(long)]
     no_boot_api: bool,
@@ -120,6 +122,10 @@ enum Format {
 
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Limits of the repository; a revision over one is refused")]
+#[expect(
+    clippy::struct_field_names,
+    reason = "the fields are named like their flags"
+)]
 struct TreeLimits {
     /// The number of files
     #[arg(long, value_name = "COUNT", default_value_t = tree::Limits::default().files)]
@@ -133,6 +139,9 @@ struct TreeLimits {
     /// The number of folders above a file
     #[arg(long, value_name = "COUNT", default_value_t = tree::Limits::default().depth)]
     max_depth: usize,
+    /// The size of what one fetch receives
+    #[arg(long, value_name = "SIZE", default_value = "1GiB", value_parser = bytes)]
+    max_wire_bytes: u64,
 }
 
 #[derive(Debug, clap::Args)]
@@ -160,14 +169,15 @@ struct HttpLimits {
 }
 
 /// Runs the server.
-pub(super) fn run(args: Args, vars: &[(OsString, OsString)]) -> anyhow::Result<Outcome> {
+pub(super) fn run(args: &Args, vars: &[(OsString, OsString)]) -> anyhow::Result<Outcome> {
     let filter = LogFilter::parse(&args.process.log_level)
         .map_err(|error| Misuse(format!("--log-level: {error}")))?;
     let format = match args.process.log_format {
         Format::Human => LogFormat::Human,
         Format::Json => LogFormat::Json,
     };
-    let settings = settings(&args)?;
+    let settings = settings(args)?;
+    let source = source_settings(&args.repository, &args.tree_limits, vars)?;
     observe::init(format, filter);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -175,7 +185,7 @@ pub(super) fn run(args: Args, vars: &[(OsString, OsString)]) -> anyhow::Result<O
         .context("cannot start the runtime")?;
     let result = runtime.block_on(async {
         let server = Server::bind(settings)?;
-        server.run(wiring(&args, vars)?).await
+        server.run(wiring(source)?).await
     });
     runtime.shutdown_timeout(GIVE_UP_TIME);
     result.map(|()| Outcome::Good)
@@ -195,7 +205,7 @@ fn settings(args: &Args) -> Result<Settings, Misuse> {
         listen: boot.listen.clone(),
         external_url: boot.external_url.clone(),
         fixed_labels,
-        boot_attempts: boot.boot_attempts,
+        boot_attempts: boot.attempts,
         boot_api: !boot.no_boot_api,
         ready_max_age: boot.ready_max_age,
         interval: repository.interval,
@@ -212,7 +222,107 @@ fn settings(args: &Args) -> Result<Settings, Misuse> {
     })
 }
 
-fn wiring(args: &Args, vars: &[(OsString, OsString)]) -> anyhow::Result<Wiring> {
-    let _ = (args, vars);
-    Err(Misuse("no source is wired yet".to_owned()).into())
+fn wiring(source: source::Settings) -> anyhow::Result<Wiring> {
+    Ok(Wiring {
+        desired: Box::new(Remote::new(source)?),
+        build: Arc::new(|_| crate::poll::Built::default()),
+    })
+}
+
+fn source_settings(
+    repository: &Repository,
+    limits: &TreeLimits,
+    vars: &[(OsString, OsString)],
+) -> Result<source::Settings, Misuse> {
+    // clap would repeat the text, which may hold a secret.
+    let repo: RepoUrl = repository
+        .repo
+        .parse()
+        .map_err(|error| Misuse(format!("--repo: {error}")))?;
+    let path = repository.path.as_deref().map(served_root).transpose()?;
+    Ok(source::Settings {
+        repo,
+        reference: repository.reference.clone(),
+        path: path.flatten(),
+        state_dir: state_dir(repository.state_dir.as_deref(), vars),
+        limits: tree::Limits {
+            files: limits.max_files,
+            file_bytes: limits.max_file_bytes,
+            total_bytes: limits.max_total_bytes,
+            depth: limits.max_depth,
+        },
+        wire_bytes: limits.max_wire_bytes,
+        git_timeout: repository.git_timeout,
+        fetch_timeout: repository.fetch_timeout,
+        allow_empty: repository.allow_empty,
+    })
+}
+
+/// The served folder; `None` for the whole repository.
+fn served_root(text: &str) -> Result<Option<RepoPath>, Misuse> {
+    let text = text.trim_matches('/');
+    let text = text.strip_prefix("./").unwrap_or(text);
+    if matches!(text, "" | ".") {
+        return Ok(None);
+    }
+    let path = RepoPath::parse(text);
+    path.map(Some)
+        .map_err(|error| Misuse(format!("--path: {error}")))
+}
+
+/// The folder for state; `None` keeps everything in memory. systemd may give several folders, of which the first is ours.
+fn state_dir(flag: Option<&Path>, vars: &[(OsString, OsString)]) -> Option<PathBuf> {
+    if let Some(flag) = flag {
+        return (flag != Path::new("none")).then(|| flag.to_owned());
+    }
+    let var = |name: &str| {
+        let found = vars
+            .iter()
+            .find(|(key, value)| key == name && !value.is_empty());
+        found.map(|(_, value)| value)
+    };
+    let of_service = var("STATE_DIRECTORY").and_then(|dirs| std::env::split_paths(dirs).next());
+    let of_user = || var("XDG_STATE_HOME").map(|dir| Path::new(dir).join("gitboot"));
+    let of_home = || var("HOME").map(|dir| Path::new(dir).join(".local/state/gitboot"));
+    of_service.or_else(of_user).or_else(of_home)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn state(flag: Option<&str>, vars: &[(&str, &str)]) -> Option<PathBuf> {
+        let vars: Vec<_> = vars.iter().map(|(k, v)| (k.into(), v.into())).collect();
+        state_dir(flag.map(Path::new), &vars)
+    }
+
+    #[test]
+    fn state_stands_where_the_system_wants_it() {
+        let all = [
+            ("HOME", "/h"),
+            ("XDG_STATE_HOME", "/x"),
+            ("STATE_DIRECTORY", "/s:/t"),
+        ];
+        assert_eq!(state(Some("/f"), &all), Some("/f".into()));
+        assert_eq!(state(Some("none"), &all), None);
+        assert_eq!(state(None, &all), Some("/s".into()));
+        assert_eq!(state(None, &all[..2]), Some("/x/gitboot".into()));
+        assert_eq!(
+            state(None, &all[..1]),
+            Some("/h/.local/state/gitboot".into())
+        );
+        assert_eq!(state(None, &[("HOME", "")]), None);
+    }
+
+    #[test]
+    fn the_served_root_may_be_written_in_many_ways() {
+        for text in ["", "/", ".", "./"] {
+            assert!(served_root(text).unwrap().is_none(), "{text:?}");
+        }
+        for text in ["clusters/a", "/clusters/a/", "./clusters/a"] {
+            let path = served_root(text).unwrap().unwrap();
+            assert_eq!(path.as_str(), "clusters/a");
+        }
+        assert!(served_root("../a").is_err());
+    }
 }

@@ -143,25 +143,20 @@ impl<'p> Request<'p> {
         Some(external.unwrap_or_else(|| BaseUrl::of_request(arrival.scheme, &authority)))
     }
 
-    /// The published snapshot, or the answer to give as long as there is none.
-    fn snapshot(self) -> Result<&'p Snapshot, Answer<'p>> {
-        self.publication.snapshot.as_deref().ok_or_else(|| {
-            let status = StatusCode::SERVICE_UNAVAILABLE;
-            let reply = Reply::line(status, "nothing is published yet\n").uncached();
-            let age = self.now.saturating_duration_since(self.settings.started);
-            let reply = if age < STARTING {
-                reply.retry_after(STARTING_RETRY_SECONDS)
-            } else {
-                reply
-            };
-            (reply, Record::because("starting"))
-        })
+    /// The answer as long as nothing is published.
+    fn starting(self) -> Answer<'p> {
+        let status = StatusCode::SERVICE_UNAVAILABLE;
+        let mut reply = Reply::line(status, "nothing is published yet\n").uncached();
+        let age = self.now.saturating_duration_since(self.settings.started);
+        if age < STARTING {
+            reply = reply.retry_after(STARTING_RETRY_SECONDS);
+        }
+        (reply, Record::because("starting"))
     }
 
     fn script(self, mac: Option<&str>, base: &BaseUrl) -> Answer<'p> {
-        let snapshot = match self.snapshot() {
-            Ok(snapshot) => snapshot,
-            Err(answer) => return answer,
+        let Some(snapshot) = self.publication.snapshot.as_deref() else {
+            return self.starting();
         };
         let mut record = Record {
             revision: Some(snapshot.revision().as_str()),
@@ -190,9 +185,8 @@ impl<'p> Request<'p> {
     }
 
     fn config(self, id: ConfigId, base: &BaseUrl) -> Answer<'p> {
-        let snapshot = match self.snapshot() {
-            Ok(snapshot) => snapshot,
-            Err(answer) => return answer,
+        let Some(snapshot) = self.publication.snapshot.as_deref() else {
+            return self.starting();
         };
         let Some((config, revision)) = self.publication.config(id, self.now) else {
             return unknown_config(snapshot);
@@ -203,9 +197,8 @@ impl<'p> Request<'p> {
     }
 
     fn config_of_dir(self, id: ConfigId, labels: &str, name: &str, base: &BaseUrl) -> Answer<'p> {
-        let snapshot = match self.snapshot() {
-            Ok(snapshot) => snapshot,
-            Err(answer) => return answer,
+        let Some(snapshot) = self.publication.snapshot.as_deref() else {
+            return self.starting();
         };
         let found = self.publication.config_dir(id, self.now);
         let Some((config, revision)) =
@@ -255,9 +248,8 @@ impl<'p> Request<'p> {
     /// Ironic's boot configuration API. Whatever goes wrong gives one and the same 404, so that nobody learns which MACs
     /// exist; the log knows the reason.
     fn boot_api(self, mac: Option<&str>, name: &str, base: &BaseUrl) -> Answer<'p> {
-        let snapshot = match self.snapshot() {
-            Ok(snapshot) => snapshot,
-            Err(answer) => return answer,
+        let Some(snapshot) = self.publication.snapshot.as_deref() else {
+            return self.starting();
         };
         let mut record = Record {
             revision: Some(snapshot.revision().as_str()),

@@ -35,6 +35,7 @@ const LONGEST_SECONDS: u32 = 54;
 const OFFER_SECONDS: u32 = 3;
 
 /// The script, for this many attempts; 0 tries for ever.
+#[must_use]
 pub fn boot_script(attempts: u32) -> Bytes {
     let mut script = String::from("#!ipxe\n");
     let of = if attempts == 0 {

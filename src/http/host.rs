@@ -38,15 +38,12 @@ pub(super) fn authority_of(
 /// `host`, `host:port`, `[v6]` or `[v6]:port` in a form that may stand in any script: letters, digits and `-._~` only.
 /// An empty port is dropped.
 fn authority(text: &str) -> Option<String> {
-    let (host, port) = match text.strip_prefix('[') {
-        Some(rest) => {
-            let (address, port) = rest.split_once(']')?;
-            (literal(address)?, port)
-        }
-        None => {
-            let (host, port) = text.split_at(text.find(':').unwrap_or(text.len()));
-            (name(host)?, port)
-        }
+    let (host, port) = if let Some(rest) = text.strip_prefix('[') {
+        let (address, port) = rest.split_once(']')?;
+        (literal(address)?, port)
+    } else {
+        let (host, port) = text.split_at(text.find(':').unwrap_or(text.len()));
+        (name(host)?, port)
     };
     match port.strip_prefix(':') {
         Some("") => Some(host),

@@ -14,18 +14,10 @@ use tokio::sync::watch;
 
 use crate::publish::{Failure, Moment, Publisher, Refusal};
 use crate::snapshot::Snapshot;
+use crate::source::{Check, ErrorClass, Remote, SourceError};
 use crate::tree::{Revision, Tree};
 use pace::Pace;
 use report::Report;
-
-/// What the remote says when it is asked for news.
-#[derive(Debug)]
-pub enum Check {
-    /// It still has the revision that we know.
-    Unchanged(Revision),
-    /// It has another one.
-    Changed(Tree),
-}
 
 /// Where the desired state comes from. A check blocks; it gives up when `interrupt` is set.
 pub trait Desired: Send {
@@ -34,7 +26,45 @@ pub trait Desired: Send {
     /// # Errors
     /// Says why the desired state could not be read.
     fn check(&mut self, known: Option<&Revision>, interrupt: &AtomicBool)
-    -> Result<Check, Failure>;
+    -> Result<Check, Trouble>;
+}
+
+/// Why a check brought nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// The remote could not be read; try again.
+    Failed(Failure),
+    /// The remote has a revision that can never become a tree; nothing to do until it has another one.
+    Refused(Refusal),
+}
+
+impl Desired for Remote {
+    fn check(
+        &mut self,
+        known: Option<&Revision>,
+        interrupt: &AtomicBool,
+    ) -> Result<Check, Trouble> {
+        Self::check(self, known, interrupt).map_err(|error| match error.revision() {
+            Some(revision) if !error.is_transient() => Trouble::Refused(Refusal {
+                revision: revision.clone(),
+                errors: 1,
+                warnings: 0,
+                lines: vec![refusal_line(&error)],
+            }),
+            _ => Trouble::Failed(Failure {
+                class: error.class().as_str(),
+                message: error.to_string(),
+            }),
+        })
+    }
+}
+
+fn refusal_line(error: &SourceError) -> String {
+    let code = match error.class() {
+        ErrorClass::PathMissing => "empty-tree",
+        class => class.as_str(),
+    };
+    format!("error[{code}]: {error}")
 }
 
 /// What became of a tree.
@@ -172,7 +202,11 @@ impl Poller {
                 self.recovered();
                 self.build(tree, started).await;
             }
-            Err(failure) => {
+            Err(Trouble::Refused(refusal)) => {
+                self.recovered();
+                self.refuse(refusal);
+            }
+            Err(Trouble::Failed(failure)) => {
                 self.pace.failed();
                 self.report.failed(&failure, &self.publisher.current());
                 self.publisher.fail(Arc::new(failure), Moment::now());
@@ -180,7 +214,7 @@ impl Poller {
         }
     }
 
-    async fn check(&self, interrupt: &Arc<AtomicBool>) -> Result<Check, Failure> {
+    async fn check(&self, interrupt: &Arc<AtomicBool>) -> Result<Check, Trouble> {
         let desired = Arc::clone(&self.desired);
         let known = self.known.clone();
         let interrupt = Arc::clone(interrupt);
@@ -189,10 +223,10 @@ impl Poller {
             desired.check(known.as_ref(), &interrupt)
         });
         checked.await.unwrap_or_else(|_| {
-            Err(Failure {
+            Err(Trouble::Failed(Failure {
                 class: "internal",
                 message: "the check ended in a fault of the server itself".to_owned(),
-            })
+            }))
         })
     }
 
@@ -200,35 +234,37 @@ impl Poller {
         let revision = tree.revision().clone();
         let build = Arc::clone(&self.build);
         // A fault in the compiler must not end the loop, and would come again with the same tree: it is a refusal.
-        let built = tokio::task::spawn_blocking(move || {
+        let compiled = tokio::task::spawn_blocking(move || {
             catch_unwind(AssertUnwindSafe(|| build(&tree))).ok()
         });
-        let built = built.await.ok().flatten().unwrap_or_else(|| Built {
+        let compiled = compiled.await.ok().flatten().unwrap_or_else(|| Built {
             errors: 1,
             lines: vec!["error[internal]: the compiler ended in a fault of its own".to_owned()],
             ..Built::default()
         });
-        self.known = Some(revision.clone());
-        let before = self.publisher.current();
-        match built.snapshot {
-            Some(snapshot) if built.errors == 0 => {
+        match compiled.snapshot {
+            Some(snapshot) if compiled.errors == 0 => {
+                self.known = Some(revision);
                 self.refusal = None;
-                self.report
-                    .published(&snapshot, built.warnings, &built.lines, started);
+                let lines = &compiled.lines;
+                report::published(&snapshot, compiled.warnings, lines, started);
                 self.publisher.publish(snapshot, Moment::now());
             }
-            _ => {
-                let refusal = Arc::new(Refusal {
-                    revision,
-                    errors: built.errors.max(1),
-                    warnings: built.warnings,
-                    lines: built.lines,
-                });
-                self.report.refused(&refusal, &before);
-                self.refusal = Some(Arc::clone(&refusal));
-                self.publisher.refuse(refusal, Moment::now());
-            }
+            _ => self.refuse(Refusal {
+                revision,
+                errors: compiled.errors.max(1),
+                warnings: compiled.warnings,
+                lines: compiled.lines,
+            }),
         }
+    }
+
+    fn refuse(&mut self, refusal: Refusal) {
+        report::refused(&refusal, &self.publisher.current());
+        self.known = Some(refusal.revision.clone());
+        let refusal = Arc::new(refusal);
+        self.refusal = Some(Arc::clone(&refusal));
+        self.publisher.refuse(refusal, Moment::now());
     }
 
     fn recovered(&mut self) {

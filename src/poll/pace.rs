@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// The shortest interval: a remote is asked once a second at most.
-pub const MIN_INTERVAL: Duration = Duration::from_secs(1);
+const MIN_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The longest pause after a failure: how late a server may notice that its remote is back.
 const MAX_BACK_OFF: Duration = Duration::from_secs(5 * 60);

@@ -17,53 +17,6 @@ pub(super) struct Report {
 }
 
 impl Report {
-    pub(super) fn published(
-        &self,
-        snapshot: &Snapshot,
-        warnings: usize,
-        lines: &[String],
-        started: Instant,
-    ) {
-        let Counts {
-            profiles,
-            assignments,
-            machines,
-            configs,
-        } = snapshot.counts();
-        tracing::info!(
-            revision = snapshot.revision().as_str(),
-            profiles,
-            assignments,
-            machines,
-            configs,
-            warnings,
-            millis = millis(started.elapsed()),
-            "revision {} published",
-            snapshot.revision().short()
-        );
-        for line in lines.iter().take(MAX_LINES) {
-            tracing::debug!("{line}");
-        }
-    }
-
-    pub(super) fn refused(&self, refusal: &Refusal, before: &Publication) {
-        tracing::info!(
-            revision = refusal.revision.as_str(),
-            errors = refusal.errors,
-            warnings = refusal.warnings,
-            "revision {} refused ({}), {}",
-            refusal.revision.short(),
-            counted(refusal.errors, "error"),
-            Still(before)
-        );
-        for line in refusal.lines.iter().take(MAX_LINES) {
-            tracing::warn!("{line}");
-        }
-        if let Some(more @ 1..) = refusal.lines.len().checked_sub(MAX_LINES) {
-            tracing::warn!("and {more} more");
-        }
-    }
-
     pub(super) fn failed(&mut self, failure: &Failure, before: &Publication) {
         let since = match &self.failure {
             Some((said, _)) if said == failure => return,
@@ -86,6 +39,49 @@ impl Report {
                 Coarse(since.elapsed())
             );
         }
+    }
+}
+
+/// One line for a publication; its warnings are for `gitboot validate`.
+pub(super) fn published(snapshot: &Snapshot, warnings: usize, lines: &[String], started: Instant) {
+    let Counts {
+        profiles,
+        assignments,
+        machines,
+        configs,
+    } = snapshot.counts();
+    tracing::info!(
+        revision = snapshot.revision().as_str(),
+        profiles,
+        assignments,
+        machines,
+        configs,
+        warnings,
+        millis = millis(started.elapsed()),
+        "revision {} published",
+        snapshot.revision().short()
+    );
+    for line in lines.iter().take(MAX_LINES) {
+        tracing::debug!("{line}");
+    }
+}
+
+/// One line for a refusal, then its diagnostics.
+pub(super) fn refused(refusal: &Refusal, before: &Publication) {
+    tracing::info!(
+        revision = refusal.revision.as_str(),
+        errors = refusal.errors,
+        warnings = refusal.warnings,
+        "revision {} refused ({}), {}",
+        refusal.revision.short(),
+        counted(refusal.errors, "error"),
+        Still(before)
+    );
+    for line in refusal.lines.iter().take(MAX_LINES) {
+        tracing::warn!("{line}");
+    }
+    if let Some(more @ 1..) = refusal.lines.len().checked_sub(MAX_LINES) {
+        tracing::warn!("and {more} more");
     }
 }
 
