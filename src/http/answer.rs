@@ -1,7 +1,7 @@
 //! From a request and a publication to an answer: pure, so that it is tested without a socket.
 
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use ::http::{Method, Response, StatusCode};
 use bytes::Bytes;
@@ -15,17 +15,14 @@ use crate::label::{LabelError, Labels};
 use crate::observe::{self, Answered};
 use crate::publish::Publication;
 use crate::render::{self, BaseUrl, RenderError};
-use crate::snapshot::{Config, ConfigId, Match, NoMatch, Snapshot};
+use crate::snapshot::{Config, ConfigId, Match, NoMatch};
+use crate::tree::Revision;
 
 /// The longest path and query, in bytes: iPXE sends any length, and 64 labels of 256 bytes fit.
 const MAX_TARGET_BYTES: usize = 16 << 10;
 
 /// The name under which a Profile's script stands among its configs in the boot API.
 const SCRIPT_NAME: &str = "boot.ipxe";
-
-/// How long after the start clients are asked to come back when nothing is published yet. A server that has had no
-/// repository for longer than this may be what its own git host boots from, so clients should go on.
-const STARTING: Duration = Duration::from_secs(5 * 60);
 
 /// After how many seconds clients come back meanwhile.
 const STARTING_RETRY_SECONDS: u64 = 5;
@@ -144,36 +141,40 @@ impl<'p> Request<'p> {
     }
 
     /// The answer as long as nothing is published.
-    fn starting(self) -> Answer<'p> {
+    fn starting(self, record: &mut Record<'_>) -> Reply {
+        record.reason = "starting";
         let status = StatusCode::SERVICE_UNAVAILABLE;
-        let mut reply = Reply::line(status, "nothing is published yet\n").uncached();
-        let age = self.now.saturating_duration_since(self.settings.started);
-        if age < STARTING {
-            reply = reply.retry_after(STARTING_RETRY_SECONDS);
+        let reply = Reply::line(status, "nothing is published yet\n").uncached();
+        if self.now < self.settings.starting_until {
+            reply.retry_after(STARTING_RETRY_SECONDS)
+        } else {
+            reply
         }
-        (reply, Record::because("starting"))
     }
 
     fn script(self, mac: Option<&str>, base: &BaseUrl) -> Answer<'p> {
-        let Some(snapshot) = self.publication.snapshot.as_deref() else {
-            return self.starting();
-        };
-        let mut record = Record {
-            revision: Some(snapshot.revision().as_str()),
-            ..Record::default()
-        };
+        let mut record = Record::default();
         let reply = match self.labels(self.asked.query, mac) {
             Ok(labels) => {
-                let reply = match snapshot.find(&labels) {
-                    Ok(matched) => script(&matched, &labels, base, &mut record),
-                    Err(none) => unassigned(none, &mut record),
-                };
+                let reply = self.script_for(&labels, base, &mut record);
                 record.labels = Some(labels);
                 reply
             }
             Err(error) => bad_labels(&error, &mut record),
         };
-        (reply.uncached().of(snapshot.revision()), record)
+        (reply.uncached(), record)
+    }
+
+    fn script_for(self, labels: &Labels, base: &BaseUrl, record: &mut Record<'p>) -> Reply {
+        let Some(snapshot) = self.publication.snapshot.as_deref() else {
+            return self.starting(record);
+        };
+        record.revision = Some(snapshot.revision().as_str());
+        let reply = match snapshot.find(labels) {
+            Ok(matched) => script(&matched, labels, base, record),
+            Err(none) => unassigned(none, record),
+        };
+        reply.of(snapshot.revision())
     }
 
     fn labels(self, query: &str, mac: Option<&str>) -> Result<Labels, LabelError> {
@@ -185,52 +186,58 @@ impl<'p> Request<'p> {
     }
 
     fn config(self, id: ConfigId, base: &BaseUrl) -> Answer<'p> {
-        let Some(snapshot) = self.publication.snapshot.as_deref() else {
-            return self.starting();
-        };
-        let Some((config, revision)) = self.publication.config(id, self.now) else {
-            return unknown_config(snapshot);
-        };
-        let (reply, mut record) = self.known_config(config, self.asked.query, base);
-        record.revision = Some(revision.as_str());
-        (reply.of(revision), record)
+        match self.publication.config(id, self.now) {
+            Some((config, revision)) => self.known_config(config, revision, self.asked.query, base),
+            None => self.unknown_config(),
+        }
     }
 
     fn config_of_dir(self, id: ConfigId, labels: &str, name: &str, base: &BaseUrl) -> Answer<'p> {
-        let Some(snapshot) = self.publication.snapshot.as_deref() else {
-            return self.starting();
-        };
-        let found = self.publication.config_dir(id, self.now);
-        let Some((config, revision)) =
-            found.and_then(|(dir, revision)| Some((dir.configs.get(name)?, revision)))
-        else {
-            return unknown_config(snapshot);
+        let dir = self.publication.config_dir(id, self.now);
+        let found = dir.and_then(|(dir, revision)| Some((dir.configs.get(name)?, revision)));
+        let Some((config, revision)) = found else {
+            return self.unknown_config();
         };
         let query = match (labels, self.asked.query) {
             ("", query) => query.to_owned(),
             (labels, "") => labels.to_owned(),
             (labels, query) => format!("{labels}&{query}"),
         };
-        let (reply, mut record) = self.known_config(config, &query, base);
-        record.revision = Some(revision.as_str());
-        (reply.of(revision), record)
+        self.known_config(config, revision, &query, base)
     }
 
-    fn known_config(self, config: &'p Config, query: &str, base: &BaseUrl) -> Answer<'p> {
+    fn unknown_config(self) -> Answer<'p> {
+        let Some(snapshot) = self.publication.snapshot.as_deref() else {
+            let mut record = Record::default();
+            return (self.starting(&mut record), record);
+        };
+        let (reply, mut record) = not_found("unknown_config");
+        record.revision = Some(snapshot.revision().as_str());
+        (reply.of(snapshot.revision()), record)
+    }
+
+    fn known_config(
+        self,
+        config: &'p Config,
+        revision: &'p Revision,
+        query: &str,
+        base: &BaseUrl,
+    ) -> Answer<'p> {
         let mut record = Record {
             config: Some(config.name.as_str()),
+            revision: Some(revision.as_str()),
             ..Record::default()
         };
         let labels = match self.labels(query, None) {
             Ok(labels) => labels,
-            Err(error) => return (bad_labels(&error, &mut record), record),
+            Err(error) => return (bad_labels(&error, &mut record).of(revision), record),
         };
         let reply = match render::config(config, &labels, base) {
             Ok(body) => self.config_body(config, body, &mut record),
             Err(error) => failed(&error, &mut record),
         };
         record.labels = Some(labels);
-        (reply, record)
+        (reply.of(revision), record)
     }
 
     fn config_body(self, config: &Config, body: Bytes, record: &mut Record<'_>) -> Reply {
@@ -248,14 +255,15 @@ impl<'p> Request<'p> {
     /// Ironic's boot configuration API. Whatever goes wrong gives one and the same 404, so that nobody learns which MACs
     /// exist; the log knows the reason.
     fn boot_api(self, mac: Option<&str>, name: &str, base: &BaseUrl) -> Answer<'p> {
+        let mut record = Record::default();
+        let labels = self.labels(self.asked.query, mac);
         let Some(snapshot) = self.publication.snapshot.as_deref() else {
-            return self.starting();
+            let reply = self.starting(&mut record);
+            record.labels = labels.ok();
+            return (reply, record);
         };
-        let mut record = Record {
-            revision: Some(snapshot.revision().as_str()),
-            ..Record::default()
-        };
-        let reply = match (mac, self.labels(self.asked.query, mac)) {
+        record.revision = Some(snapshot.revision().as_str());
+        let reply = match (mac, labels) {
             (None, _) => {
                 record.reason = "malformed_mac";
                 None
@@ -270,9 +278,11 @@ impl<'p> Request<'p> {
                 reply
             }
         };
-        let good = reply
-            .filter(|reply| matches!(reply.status(), StatusCode::OK | StatusCode::NOT_MODIFIED));
-        let reply = good.unwrap_or_else(|| Reply::line(StatusCode::NOT_FOUND, "not found\n"));
+        let is_good =
+            |reply: &Reply| matches!(reply.status(), StatusCode::OK | StatusCode::NOT_MODIFIED);
+        let reply = reply
+            .filter(is_good)
+            .unwrap_or_else(|| Reply::line(StatusCode::NOT_FOUND, "not found\n"));
         (reply.uncached().of(snapshot.revision()), record)
     }
 
@@ -395,12 +405,6 @@ fn bad_labels(error: &LabelError, record: &mut Record<'_>) -> Reply {
     };
     record.reason = reason;
     Reply::line(StatusCode::BAD_REQUEST, line).uncached()
-}
-
-fn unknown_config(snapshot: &Snapshot) -> Answer<'_> {
-    let (reply, mut record) = not_found("unknown_config");
-    record.revision = Some(snapshot.revision().as_str());
-    (reply.of(snapshot.revision()), record)
 }
 
 fn not_found<'p>(reason: &'static str) -> Answer<'p> {

@@ -31,6 +31,10 @@ use crate::label::FixedLabels;
 use crate::publish::Current;
 use crate::render::BaseUrl;
 
+/// How long after the start clients are asked to come back when nothing is published yet. A server that has had no
+/// repository for longer than this may be what its own git host boots from, so clients should go on.
+pub const STARTING: Duration = Duration::from_secs(5 * 60);
+
 /// What the routes are told at start.
 #[derive(Debug)]
 pub struct Settings {
@@ -46,8 +50,8 @@ pub struct Settings {
     pub ready_max_age: Option<Duration>,
     /// The most bytes of a request's header section.
     pub max_header_bytes: usize,
-    /// When the server started.
-    pub started: Instant,
+    /// Until when clients are asked to come back while nothing is published; see [`STARTING`].
+    pub starting_until: Instant,
     /// Set once the server is about to end, so that `/ready` says no.
     pub draining: Arc<AtomicBool>,
 }

@@ -126,7 +126,7 @@ fn route_settings(settings: &Settings, draining: &Arc<AtomicBool>) -> http::Sett
         boot_script: http::boot_script(settings.boot_attempts),
         ready_max_age: settings.ready_max_age,
         max_header_bytes: settings.limits.max_header_bytes,
-        started: Instant::now(),
+        starting_until: Instant::now() + http::STARTING,
         draining: Arc::clone(draining),
     }
 }
