@@ -1,9 +1,50 @@
 //! gitboot serves iPXE boot scripts and configuration files straight from a git repository.
+//!
+//! It is a compiler with a server at each end. The control plane (`poll`, `source`, `manifest`, `compile`) brings what is
+//! served towards what git says; the data plane (`http`, `label`, `snapshot`, `render`) answers machines. They meet in
+//! `publish`, at one pointer with one writer. The rooms in reading order, what each may look into, and which foreign crates
+//! stay inside one room:
+//!
+//! | room | may look into | foreign crates that live only here |
+//! |---|---|---|
+//! | `main` | `cli` | |
+//! | `cli/` | `serve`, `poll`, `http`, `publish`, `source`, `observe`, `manifest`, `compile`, `diagnostic`, `snapshot`, `render`, `label`, `tree` | `clap`, `include_dir` |
+//! | `serve/` | `poll`, `http`, `publish`, `source`, `observe`, `manifest`, `compile`, `label`, `render`, `tree` | |
+//! | `poll/` | `source`, `compile`, `publish`, `diagnostic`, `snapshot`, `observe`, `tree` | `rand` |
+//! | `source/` | `tree` | `gix`, `reqwest`, `rustls` |
+//! | `tree` | | |
+//! | `manifest/` | `tree`, `diagnostic`, `label` | `serde_yaml`, `ignore` |
+//! | `diagnostic/` | `tree`, `label`, `template` | `strsim`, `unicode_width` |
+//! | `compile/` | `manifest`, `template`, `id`, `label`, `snapshot`, `diagnostic`, `tree` | |
+//! | `label/` | | |
+//! | `id` | | `serde_json_canonicalizer`, `sha2`, `uuid` |
+//! | `template/` | `label`, `tree` | `minijinja` |
+//! | `snapshot/` | `template`, `label`, `id`, `tree` | |
+//! | `render` | `snapshot`, `template`, `label`, `tree` | |
+//! | `publish/` | `snapshot`, `id`, `diagnostic`, `tree` | `arc_swap` |
+//! | `http/` | `publish`, `render`, `snapshot`, `label`, `id`, `observe`, `poll`, `tree` | `warp`, `hyper`, `hyper_util`, `http_body_util`, `socket2` |
+//! | `observe/` | `label` | `tracing_subscriber` |
+//!
+//! What holds everywhere:
+//!
+//! 1. `compile` reads no clock, file, network, environment or randomness: same tree, same snapshot, same ids.
+//! 2. `manifest` sees one file at a time; only `compile` sees two at once.
+//! 3. A user's mistake is a [`diagnostic::Diagnostic`], never an `Err`, never a panic; all mistakes are told, in order.
+//! 4. A tree is published whole or not at all, and a published snapshot never changes.
+//! 5. One writer; a request loads the publication once, and everything in its answer comes from that.
+//! 6. Nothing on the request path does I/O, takes a lock, or costs more when the fleet grows.
+//! 7. Nothing a remote, a commit or a machine sends ends the process or blanks what is served.
+//! 8. Everything has a named limit with its unit and a reason.
+//! 9. A machine gets its own script or an honest error, never a neighbour's, never half of one.
+//!
+//! `tests/it/architecture.rs` holds the code to the table.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod cli;
+pub mod compile;
 pub mod diagnostic;
 pub mod http;
+pub mod id;
 pub mod label;
 pub mod manifest;
 pub mod observe;

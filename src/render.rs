@@ -1,42 +1,200 @@
-//! A match and labels become bytes.
-use crate::label::Labels;
-use crate::snapshot::{Config, Match};
+//! A match, labels and a base URL become bytes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
 use bytes::Bytes;
 
-/// What URLs start with: scheme, authority and perhaps a path; never a trailing slash.
+use crate::label::{Labels, encode_query};
+use crate::snapshot::{Body, Config, ConfigDir, Link, Match, Rendering};
+use crate::template::{Context, Kind, Problem};
+use crate::tree::Revision;
+
+/// What iPXE takes for a script (image/script.c): these six bytes and one white space. BIOS machines execute any other
+/// body as machine code.
+const SCRIPT_MAGIC: &[u8] = b"#!ipxe";
+
+/// What URLs start with: scheme, authority and perhaps a path, without a slash at the end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BaseUrl(String);
+
 impl BaseUrl {
-    /// Parses `--external-url`: http or https, a host, perhaps a port and a path; no userinfo, query or fragment.
+    /// Reads `--external-url`.
+    ///
+    /// # Errors
+    /// Says what is wrong with it.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let _ = text;
-        todo!()
+        let uri: http::Uri = text
+            .parse()
+            .map_err(|error| format!("`{text}` is no URL: {error}"))?;
+        let scheme = uri.scheme_str().unwrap_or("");
+        let authority = uri.authority().map_or("", http::uri::Authority::as_str);
+        let problem = if !matches!(scheme, "http" | "https") {
+            "it must start with `http://` or `https://`"
+        } else if authority.is_empty() || authority.contains('@') {
+            "it must name a host, and no user"
+        } else if uri.query().is_some() || text.contains('#') {
+            "it must have no query and no fragment"
+        } else {
+            return Ok(Self(text.trim_end_matches('/').to_owned()));
+        };
+        Err(format!(
+            "`{text}` cannot start the URLs that machines fetch: {problem}"
+        ))
     }
-    /// `scheme://authority` of a request whose Host was already checked.
+
+    /// The base of the URLs in an answer: the scheme of the listener and the authority that the client asked for.
+    #[must_use]
     pub fn of_request(scheme: &str, authority: &str) -> Self {
         Self(format!("{scheme}://{authority}"))
     }
+
+    /// The text, without a slash at the end.
+    #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
+
+impl fmt::Display for BaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 /// Why nothing can be sent.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RenderError {
-    /// The Profile has no script: HTTP 404.
+    /// The Profile has configs alone.
     #[error("the Profile has no script")]
     NoScript,
-    /// A look-up computed from a label failed: HTTP 500, logged.
+    /// A look-up that was computed from a label found nothing, or the result is no script.
     #[error("{0}")]
     Failed(String),
 }
+
 /// The script of a match.
+///
+/// # Errors
+/// The Profile has none, or it cannot be rendered for these labels.
 pub fn script(matched: &Match<'_>, labels: &Labels, base: &BaseUrl) -> Result<Bytes, RenderError> {
-    let _ = (matched, labels, base);
-    todo!()
+    let script = matched.script().ok_or(RenderError::NoScript)?;
+    let bytes = body(script, labels, base, Some(matched.snapshot().revision()))?;
+    if is_script(&bytes) {
+        Ok(bytes)
+    } else {
+        Err(RenderError::Failed(
+            "the rendered script does not start with `#!ipxe`".to_owned(),
+        ))
+    }
 }
+
 /// The bytes of a config.
+///
+/// # Errors
+/// It cannot be rendered for these labels.
 pub fn config(config: &Config, labels: &Labels, base: &BaseUrl) -> Result<Bytes, RenderError> {
-    let _ = (config, labels, base);
-    todo!()
+    body(&config.body, labels, base, None)
+}
+
+/// Whether iPXE takes these bytes for a script.
+#[must_use]
+pub fn is_script(bytes: &[u8]) -> bool {
+    bytes
+        .strip_prefix(SCRIPT_MAGIC)
+        .and_then(<[u8]>::first)
+        .is_some_and(u8::is_ascii_whitespace)
+}
+
+fn body(
+    body: &Body,
+    labels: &Labels,
+    base: &BaseUrl,
+    revision: Option<&Revision>,
+) -> Result<Bytes, RenderError> {
+    match body {
+        Body::Fixed(text) => Ok(text.with_base_url(base.as_str())),
+        Body::Rendered(rendering) => {
+            let text = render(rendering, rendering.kind, labels, base, revision);
+            text.map(Bytes::from).map_err(|Problem { place, kind }| {
+                RenderError::Failed(format!(
+                    "`{}`, byte {}: {kind:?}",
+                    place.path, place.range.start
+                ))
+            })
+        }
+    }
+}
+
+fn render(
+    rendering: &Rendering,
+    kind: Kind,
+    labels: &Labels,
+    base: &BaseUrl,
+    revision: Option<&Revision>,
+) -> Result<String, Problem> {
+    let mut configs = BTreeMap::new();
+    for (name, link) in &rendering.links {
+        let text = match link {
+            Link::Url(config) => config_url(config, labels, base),
+            Link::Text(config) => match &config.body {
+                Body::Fixed(text) => {
+                    String::from_utf8_lossy(&text.with_base_url(base.as_str())).into_owned()
+                }
+                Body::Rendered(inner) => render(inner, kind, labels, base, None)?,
+            },
+        };
+        configs.insert(name.clone(), text);
+    }
+    let directory = rendering
+        .directory
+        .as_ref()
+        .map(|directory| directory_url(directory, labels, base));
+    rendering.template.render(
+        kind,
+        &Context {
+            labels,
+            values: &rendering.scope.values,
+            configs: &configs,
+            config_dir: directory.as_deref().unwrap_or(""),
+            base_url: base.as_str(),
+            profile: &rendering.scope.profile,
+            assignment: &rendering.scope.assignment,
+            machine: &rendering.scope.machine,
+            revision: revision.map_or("", Revision::as_str),
+        },
+    )
+}
+
+/// A config's URL: its id, and the labels that its bytes depend on.
+fn config_url(config: &Config, labels: &Labels, base: &BaseUrl) -> String {
+    let mut url = format!("{base}/config/{}", config.id);
+    let query = query(&config.labels, labels);
+    if !query.is_empty() {
+        url.push('?');
+        url.push_str(&query);
+    }
+    url
+}
+
+/// A config directory's URL; the labels are one path segment, and each config's name follows the last slash.
+fn directory_url(directory: &ConfigDir, labels: &Labels, base: &BaseUrl) -> String {
+    let mut url = format!("{base}/config/{}/", directory.id);
+    let query = query(&directory.labels, labels);
+    if !query.is_empty() {
+        url.push_str(&query);
+        url.push('/');
+    }
+    url
+}
+
+/// The labels that are used and that the machine sent; those of `--label` are known to every server and left out.
+fn query(used: &BTreeSet<String>, labels: &Labels) -> String {
+    let mut query = String::new();
+    let sent = used.iter().filter(|key| !labels.is_fixed(key));
+    encode_query(
+        sent.filter_map(|key| Some((key.as_str(), labels.get(key)?))),
+        &mut query,
+    );
+    query
 }

@@ -11,13 +11,16 @@ use clap::ValueEnum;
 
 use super::units::{address, bytes, duration, interval, memory, positive_duration};
 use super::{Misuse, Outcome};
+use crate::compile;
 use crate::http;
 use crate::label::FixedLabels;
+use crate::manifest::{self, Budget};
 use crate::observe::{self, LogFilter, LogFormat};
+use crate::poll::Built;
 use crate::render::BaseUrl;
 use crate::serve::{Server, Settings, Wiring};
 use crate::source::{self, Remote, RepoUrl};
-use crate::tree::{self, RepoPath};
+use crate::tree::{self, RepoPath, Tree};
 
 /// How long a check of the repository that is running at the end may take to give up.
 const GIVE_UP_TIME: Duration = Duration::from_secs(1);
@@ -142,6 +145,12 @@ struct TreeLimits {
     /// The size of what one fetch receives
     #[arg(long, value_name = "SIZE", default_value = "1GiB", value_parser = bytes)]
     max_wire_bytes: u64,
+    /// The scalars, lists and maps of one YAML file once its aliases are followed
+    #[arg(long, value_name = "COUNT", default_value_t = Budget::default().nodes)]
+    max_yaml_nodes: usize,
+    /// The size of the scalars of one YAML file once its aliases are followed
+    #[arg(long, value_name = "SIZE", default_value = "8MiB", value_parser = memory)]
+    max_yaml_bytes: usize,
 }
 
 #[derive(Debug, clap::Args)]
@@ -178,6 +187,13 @@ pub(super) fn run(args: &Args, vars: &[(OsString, OsString)]) -> anyhow::Result<
     };
     let settings = settings(args)?;
     let source = source_settings(&args.repository, &args.tree_limits, vars)?;
+    let options = compile::Options {
+        allow_empty: args.repository.allow_empty,
+        budget: Budget {
+            nodes: args.tree_limits.max_yaml_nodes,
+            bytes: args.tree_limits.max_yaml_bytes,
+        },
+    };
     observe::init(format, filter);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -185,7 +201,7 @@ pub(super) fn run(args: &Args, vars: &[(OsString, OsString)]) -> anyhow::Result<
         .context("cannot start the runtime")?;
     let result = runtime.block_on(async {
         let server = Server::bind(settings)?;
-        server.run(wiring(source)?).await
+        server.run(wiring(source, options)?).await
     });
     runtime.shutdown_timeout(GIVE_UP_TIME);
     result.map(|()| Outcome::Good)
@@ -222,11 +238,22 @@ fn settings(args: &Args) -> Result<Settings, Misuse> {
     })
 }
 
-fn wiring(source: source::Settings) -> anyhow::Result<Wiring> {
+fn wiring(source: source::Settings, options: compile::Options) -> anyhow::Result<Wiring> {
     Ok(Wiring {
         desired: Box::new(Remote::new(source)?),
-        build: Arc::new(|_| crate::poll::Built::default()),
+        build: Arc::new(move |tree| build(tree, &options)),
     })
+}
+
+fn build(tree: &Tree, options: &compile::Options) -> Built {
+    let manifests = manifest::parse(tree, options.budget);
+    let (snapshot, diagnostics) = compile::compile(tree, &manifests, options);
+    Built {
+        snapshot,
+        errors: diagnostics.error_count(),
+        warnings: diagnostics.warning_count(),
+        lines: diagnostics.iter().map(ToString::to_string).collect(),
+    }
 }
 
 fn source_settings(

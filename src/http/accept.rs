@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use ::http::header::{CONNECTION, EXPECT};
-use ::http::{HeaderValue, Request};
+use ::http::{HeaderValue, Request, Uri};
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Empty};
 use hyper::body::{Body as _, Incoming};
@@ -327,6 +327,13 @@ fn arrival_of(request: &Request<Incoming>, peer: SocketAddr, local: SocketAddr) 
     }
 }
 
+/// The path and query alone. A target without any (`CONNECT host:80`) asks for `/`, where nothing is: warp's filters
+/// panic without a path.
+fn origin_form(target: &Uri) -> Uri {
+    let path_and_query = target.path_and_query().cloned();
+    path_and_query.map_or_else(|| Uri::from_static("/"), Uri::from)
+}
+
 /// Answers one request. Its body is read and thrown away, as far as that is cheap.
 async fn answer<S>(
     request: Request<Incoming>,
@@ -341,6 +348,7 @@ where
     let is_drained = drain(body, parts.headers.contains_key(EXPECT)).await;
     activity.request_read();
     parts.extensions.insert(arrival);
+    parts.uri = origin_form(&parts.uri);
     let request = Request::from_parts(parts, Empty::new());
     let mut response = service.call(request).await?;
     if !is_drained {

@@ -11,11 +11,12 @@ use super::host::authority_of;
 use super::reply::{Record, Reply};
 use super::request::Asked;
 use super::route::Route;
+use crate::id::ConfigId;
 use crate::label::{LabelError, Labels};
 use crate::observe::{self, Answered};
 use crate::publish::Publication;
 use crate::render::{self, BaseUrl, RenderError};
-use crate::snapshot::{Config, ConfigId, Match, NoMatch};
+use crate::snapshot::{Config, Match, NoMatch};
 use crate::tree::Revision;
 
 /// The longest path and query, in bytes: iPXE sends any length, and 64 labels of 256 bytes fit.
@@ -344,22 +345,12 @@ fn script<'p>(
 ) -> Reply {
     record.matched(matched);
     match render::script(matched, labels, base) {
-        Ok(body) if is_script(&body) => {
+        Ok(body) => {
             record.reason = "ok";
             Reply::script(body)
         }
-        Ok(_) => {
-            record.reason = "not_a_script";
-            internal_error()
-        }
         Err(error) => failed(&error, record),
     }
-}
-
-/// Whether iPXE takes this for a script. A BIOS build *executes* any other body as machine code.
-fn is_script(body: &[u8]) -> bool {
-    let after = body.strip_prefix(b"#!ipxe").and_then(<[u8]>::first);
-    after.is_some_and(|byte| matches!(byte, b'\n' | b'\r' | b' ' | b'\t'))
 }
 
 fn failed(error: &RenderError, record: &mut Record<'_>) -> Reply {
@@ -411,26 +402,4 @@ fn not_found<'p>(reason: &'static str) -> Answer<'p> {
     // A cache between us must not outlive the commit that makes this path known.
     let reply = Reply::line(StatusCode::NOT_FOUND, "not found\n").uncached();
     (reply, Record::because(reason))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_script;
-
-    #[test]
-    fn only_what_ipxe_takes_for_a_script_is_one() {
-        for body in ["#!ipxe\n", "#!ipxe\r\nboot", "#!ipxe boot"] {
-            assert!(is_script(body.as_bytes()), "{body:?}");
-        }
-        for body in [
-            "",
-            "#!ipxe",
-            "#!ipxex\n",
-            "\n#!ipxe\n",
-            "\u{feff}#!ipxe\n",
-            "#!gpxe\n",
-        ] {
-            assert!(!is_script(body.as_bytes()), "{body:?}");
-        }
-    }
 }

@@ -1,22 +1,7 @@
-//! Strong validators: the digest of the bytes sent.
-
-use std::fmt::Write as _;
+//! Entity tags that clients send back.
 
 use ::http::HeaderMap;
 use ::http::header::IF_NONE_MATCH;
-use sha2::{Digest as _, Sha256};
-
-/// The entity tag of a body: `"sha256-<hex>"`, quotes included.
-pub(super) fn of(body: &[u8]) -> String {
-    let mut tag = String::with_capacity(73);
-    tag.push_str("\"sha256-");
-    for byte in Sha256::digest(body) {
-        // Writing into a string cannot fail.
-        let _ = write!(tag, "{byte:02x}");
-    }
-    tag.push('"');
-    tag
-}
 
 /// Whether `If-None-Match` names this tag. The comparison is weak, as RFC 9110 wants it here.
 pub(super) fn is_known(headers: &HeaderMap, tag: &str) -> bool {
@@ -33,32 +18,26 @@ pub(super) fn is_known(headers: &HeaderMap, tag: &str) -> bool {
 mod tests {
     use super::*;
 
-    const EMPTY: &str =
-        "\"sha256-e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\"";
-
-    #[test]
-    fn tags_are_the_digest_of_the_body() {
-        assert_eq!(of(b""), EMPTY);
-    }
+    const TAG: &str = "\"sha256-e3b0c442\"";
 
     #[test]
     fn lists_stars_and_weak_tags_are_understood() {
         let known = [
-            EMPTY.to_owned(),
-            format!("W/{EMPTY}"),
-            format!("\"a\", {EMPTY}"),
+            TAG.to_owned(),
+            format!("W/{TAG}"),
+            format!("\"a\", {TAG}"),
             "*".to_owned(),
         ];
         for value in known {
             let mut headers = HeaderMap::new();
             headers.append(IF_NONE_MATCH, "\"other\"".parse().unwrap());
             headers.append(IF_NONE_MATCH, value.parse().unwrap());
-            assert!(is_known(&headers, EMPTY), "{value}");
+            assert!(is_known(&headers, TAG), "{value}");
         }
         for value in ["\"a\"", "", "sha256-e3b0", "W/*"] {
             let mut headers = HeaderMap::new();
             headers.insert(IF_NONE_MATCH, value.parse().unwrap());
-            assert!(!is_known(&headers, EMPTY), "{value}");
+            assert!(!is_known(&headers, TAG), "{value}");
         }
     }
 }

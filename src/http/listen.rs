@@ -52,11 +52,8 @@ impl fmt::Display for BindError {
     }
 }
 
-impl std::error::Error for BindError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&self.source)
-    }
-}
+// The text already says what the system said, so there is no source to print behind it.
+impl std::error::Error for BindError {}
 
 /// Listens on all of these addresses. An unspecified IPv6 address takes IPv4 too, unless the same port is asked for on an
 /// IPv4 address as well; where there is no IPv6, it takes IPv4 alone. Must be called inside the runtime.

@@ -19,10 +19,11 @@ use std::time::{Duration, Instant};
 
 use ::http::{HeaderMap, Method, Response};
 use bytes::Bytes;
+use hyper_util::service::TowerToHyperService;
 use warp::path::FullPath;
 use warp::{Filter, Rejection};
 
-pub use accept::{Door, Limits};
+pub use accept::{BootService, Door, Limits};
 pub use chain::boot_script;
 pub use listen::{BindError, Listener, bind};
 pub use request::{Arrival, Asked};
@@ -54,6 +55,11 @@ pub struct Settings {
     pub starting_until: Instant,
     /// Set once the server is about to end, so that `/ready` says no.
     pub draining: Arc<AtomicBool>,
+}
+
+/// [`routes`] as [`Door`]s want it.
+pub fn service(current: Current, settings: Arc<Settings>) -> impl BootService {
+    TowerToHyperService::new(warp::service(routes(current, settings)))
 }
 
 /// All routes of the boot listener. Requests need an [`Arrival`] among their extensions.

@@ -7,6 +7,7 @@ use ::http::{HeaderMap, HeaderValue, Response, StatusCode};
 use bytes::Bytes;
 
 use super::etag;
+use crate::id::entity_tag;
 use crate::label::Labels;
 use crate::snapshot::Match;
 use crate::tree::Revision;
@@ -46,7 +47,7 @@ impl Reply {
         cacheable: bool,
         asked: &HeaderMap,
     ) -> Self {
-        let tag = etag::of(&body);
+        let tag = entity_tag(&body);
         let known = etag::is_known(asked, &tag);
         // A stranger's type cannot get here, manifests with invalid ones are refused; serve the bytes all the same.
         let content_type = HeaderValue::from_str(content_type)

@@ -2,10 +2,8 @@
 
 use std::borrow::Cow;
 
-use uuid::Uuid;
-
+use crate::id::ConfigId;
 use crate::label;
-use crate::snapshot::ConfigId;
 
 /// What a path asks for. `None` stands for an identifier that can name nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,7 +58,7 @@ impl<'r> Route<'r> {
             ("health" | "healthz", "", "", "") => Self::Health,
             ("ready" | "readyz", "", "", "") => Self::Ready,
             ("config" | "content", "", "", "") => Self::Unknown,
-            ("config" | "content", id, "", "") => Self::Config(config_id(id)),
+            ("config" | "content", id, "", "") => Self::Config(ConfigId::parse(id)),
             ("config" | "content", id, name, "") => Self::of_dir(id, "", name),
             ("config" | "content", id, labels, name) => Self::of_dir(id, labels, name),
             ("v1", "boot", mac, name) if !mac.is_empty() && !name.is_empty() => Self::BootApi {
@@ -73,7 +71,7 @@ impl<'r> Route<'r> {
 
     fn of_dir(id: &str, labels: &'r str, name: &'r str) -> Self {
         Self::ConfigOfDir {
-            id: config_id(id),
+            id: ConfigId::parse(id),
             labels,
             name: decode(name).unwrap_or_default(),
         }
@@ -92,14 +90,6 @@ impl<'r> Route<'r> {
 
 fn normal_mac(segment: &str) -> Option<String> {
     label::normalise("mac", &decode(segment)?).ok()
-}
-
-fn config_id(segment: &str) -> Option<ConfigId> {
-    // Braces and `urn:` are spellings of firmware, not of our own URLs.
-    if segment.len() != 36 {
-        return None;
-    }
-    Uuid::try_parse(segment).ok().map(ConfigId)
 }
 
 /// Decodes `%XX`; a malformed escape stays as it is. `None` when the result is not UTF-8.
@@ -138,7 +128,7 @@ mod tests {
     const ID: &str = "3b7e8f1c-1111-8222-8333-444455556666";
 
     fn id() -> ConfigId {
-        ConfigId(ID.parse().unwrap())
+        ConfigId::parse(ID).unwrap()
     }
 
     #[test]

@@ -46,7 +46,7 @@ impl FixedLabels {
         let pair = wire::read_pair(&mut key, value.as_bytes(), |key| {
             Identity::from_key(key).is_some()
         });
-        let Some((key, value)) = pair.map_err(|rejection| format!("the label {rejection}"))? else {
+        let Some((key, value)) = pair.map_err(|reason| format!("the label {reason}"))? else {
             return Err("`uuid`, `serial`, `mac` and `asset` say who a machine is, so they cannot be the same for all".to_owned());
         };
         match self.get(&key) {

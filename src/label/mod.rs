@@ -79,7 +79,24 @@ pub struct Dropped {
     /// The key as it was given.
     pub key: String,
     /// Why it is left out.
-    pub reason: Rejection,
+    pub reason: DropReason,
+}
+
+/// Why a label as it travels is absent. The text reads on after the label's name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DropReason {
+    /// The key is empty, over 64 bytes, no UTF-8, or holds control characters.
+    #[error("has a key that is empty, over 64 bytes long or not printable")]
+    BadKey,
+    /// The value of a `….hex` key is not an even number of hex digits.
+    #[error("is not an even number of hex digits")]
+    MalformedHex,
+    /// The bytes of the value are no UTF-8.
+    #[error("is not UTF-8")]
+    NotUtf8,
+    /// The value has no normal form.
+    #[error(transparent)]
+    Value(#[from] Rejection),
 }
 
 /// The labels of one request: canonical keys, normalised values.
@@ -215,11 +232,11 @@ impl<'f> Builder<'f> {
     }
 
     /// Adds one decoded pair. The outer error refuses the request, the inner one says why this label is absent.
-    fn add(&mut self, key: &mut [u8], value: &[u8]) -> Result<Result<(), Rejection>, LabelError> {
+    fn add(&mut self, key: &mut [u8], value: &[u8]) -> Result<Result<(), DropReason>, LabelError> {
         match wire::read_pair(key, value, |key| self.ignores(key)) {
             Ok(Some((key, value))) => self.insert(key, value).map(Ok),
             Ok(None) => Ok(Ok(())),
-            Err(rejection) => Ok(Err(rejection)),
+            Err(reason) => Ok(Err(reason)),
         }
     }
 

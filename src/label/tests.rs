@@ -513,12 +513,12 @@ fn reports_what_a_command_line_loses() {
     assert_eq!(show(&labels), "mac=52:54:00:00:00:01&site=a+b%20c");
     let dropped: Vec<_> = dropped.iter().map(|d| (d.key.as_str(), d.reason)).collect();
     let expected = [
-        ("MAC", Rejection::MalformedMac),
-        ("serial", Rejection::Junk),
-        ("serial.hex", Rejection::MalformedHex),
-        ("asset.hex", Rejection::NotUtf8),
-        ("hostname", Rejection::Empty),
-        ("", Rejection::BadKey),
+        ("MAC", DropReason::Value(Rejection::MalformedMac)),
+        ("serial", DropReason::Value(Rejection::Junk)),
+        ("serial.hex", DropReason::MalformedHex),
+        ("asset.hex", DropReason::NotUtf8),
+        ("hostname", DropReason::Value(Rejection::Empty)),
+        ("", DropReason::BadKey),
     ];
     assert_eq!(dropped, expected);
     let repeated = Labels::from_pairs([("a", "1"), ("a", "2")], &no_labels());

@@ -9,9 +9,6 @@ pub(super) const MAX_VALUE_BYTES: usize = 256;
 /// Why a value is absent in a query and an error in a selector. The text reads on after the value's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Rejection {
-    /// The key is empty, over 64 bytes, no UTF-8, or holds control characters.
-    #[error("has a key that is empty, over 64 bytes long or not printable")]
-    BadKey,
     /// Nothing is left after trailing NULs and blanks around are cut.
     #[error("is empty")]
     Empty,
@@ -21,18 +18,12 @@ pub enum Rejection {
     /// A `uuid` that is no UUID in any of the accepted spellings.
     #[error("is not a UUID")]
     MalformedUuid,
-    /// The value of a `….hex` key is not an even number of hex digits.
-    #[error("is not an even number of hex digits")]
-    MalformedHex,
     /// An identity that many machines share because their vendor filled in nothing.
     #[error("is a placeholder that many machines share")]
     Junk,
     /// A control character is in it.
     #[error("holds control characters")]
     Control,
-    /// The bytes are no UTF-8.
-    #[error("is not UTF-8")]
-    NotUtf8,
     /// It has more than 256 bytes.
     #[error("is longer than 256 bytes")]
     TooLong,

@@ -3,7 +3,7 @@
 //! Form decoding is not for us. No iPXE writes a blank as `+`, old ones write `%` without escaping it, and every one writes a
 //! byte above 0x7f with its sign extended (`%FFFFFFC3` for `%C3`).
 
-use super::Rejection;
+use super::DropReason;
 use super::key::canonical;
 use super::value::normalise;
 use std::borrow::Cow;
@@ -107,14 +107,14 @@ pub(super) fn read_pair(
     key: &mut [u8],
     value: &[u8],
     ignores: impl FnOnce(&str) -> bool,
-) -> Result<Option<(Cow<'static, str>, String)>, Rejection> {
+) -> Result<Option<(Cow<'static, str>, String)>, DropReason> {
     key.make_ascii_lowercase();
-    let key = str::from_utf8(key).map_err(|_| Rejection::BadKey)?;
+    let key = str::from_utf8(key).map_err(|_| DropReason::BadKey)?;
     let (key, is_hex) = match key.strip_suffix(HEX_SUFFIX) {
         Some(key) => (key, true),
         None => (key, false),
     };
-    let key = canonical(key).ok_or(Rejection::BadKey)?;
+    let key = canonical(key).ok_or(DropReason::BadKey)?;
     if ignores(&key) {
         return Ok(None);
     }
@@ -123,18 +123,18 @@ pub(super) fn read_pair(
     } else {
         Cow::Borrowed(value)
     };
-    let value = str::from_utf8(&value).map_err(|_| Rejection::NotUtf8)?;
+    let value = str::from_utf8(&value).map_err(|_| DropReason::NotUtf8)?;
     let value = normalise(&key, value)?;
     Ok(Some((key, value)))
 }
 
-fn decode_hex(digits: &[u8]) -> Result<Vec<u8>, Rejection> {
+fn decode_hex(digits: &[u8]) -> Result<Vec<u8>, DropReason> {
     if !digits.len().is_multiple_of(2) {
-        return Err(Rejection::MalformedHex);
+        return Err(DropReason::MalformedHex);
     }
     let mut bytes = Vec::with_capacity(digits.len() / 2);
     for pair in digits.chunks_exact(2) {
-        bytes.push(decode_hex_pair(pair).ok_or(Rejection::MalformedHex)?);
+        bytes.push(decode_hex_pair(pair).ok_or(DropReason::MalformedHex)?);
     }
     Ok(bytes)
 }

@@ -47,7 +47,7 @@ pub struct Assignment {
     pub selectors: Vec<Selector>,
     /// The machines it names.
     pub machines: Vec<Machine>,
-    /// Which field `machines` and selectors stand in is told by their steps; this is the rank within the tier.
+    /// Its rank within the tier.
     pub priority: i16,
     /// Whether it is for machines that nothing else selects.
     pub is_default: bool,
@@ -55,6 +55,8 @@ pub struct Assignment {
     pub values: Map<String, Value>,
     /// Files of values under its own.
     pub values_from: Vec<FileRef>,
+    /// Whether something in it is wrong, so that what follows from it need not be told.
+    pub broken: bool,
 }
 
 /// How an Assignment says which Profile.
@@ -123,6 +125,7 @@ impl Assignment {
 }
 
 pub(super) fn read(node: &Node, older: bool, reader: &mut Reader<'_>) -> Option<Assignment> {
+    let before = reader.count();
     let top = reader.fields(node, &[], "an Assignment", TOP_FIELDS)?;
     let metadata = metadata(&top, reader);
     let Some((spec, steps)) = top.get_set("spec") else {
@@ -132,7 +135,6 @@ pub(super) fn read(node: &Node, older: bool, reader: &mut Reader<'_>) -> Option<
         return None;
     };
     let spec = reader.fields(spec, &steps, "an Assignment's `spec`", SPEC_FIELDS)?;
-    let before = reader.count();
     let profile = profile_choice(&spec, reader);
     let is_default = spec
         .get_set("isDefault")
@@ -147,16 +149,20 @@ pub(super) fn read(node: &Node, older: bool, reader: &mut Reader<'_>) -> Option<
         check_subjects(&spec, &selectors, is_default, reader);
     }
     let (name, _) = metadata?;
+    let profile = profile?;
+    let values = reader.values(spec.get_set("values"));
+    let values_from = values_from(&spec, reader);
     Some(Assignment {
         origin: reader.origin(),
         name,
-        profile: profile?,
+        profile,
         selectors,
         machines,
         priority,
         is_default,
-        values: reader.values(spec.get_set("values")),
-        values_from: values_from(&spec, reader),
+        values,
+        values_from,
+        broken: reader.count() > before,
     })
 }
 

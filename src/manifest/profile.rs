@@ -66,10 +66,12 @@ pub struct Profile {
     pub script: Option<Content>,
     /// The configs by name.
     pub configs: BTreeMap<String, Body>,
-    /// The way to each config name.
+    /// Values for its templates.
     pub values: Map<String, Value>,
     /// Files of values under its own.
     pub values_from: Vec<FileRef>,
+    /// Whether something in it is wrong, so that what follows from it need not be told.
+    pub broken: bool,
 }
 
 /// A text, or the file that holds it.
@@ -106,6 +108,7 @@ pub struct FileRef {
 }
 
 pub(super) fn read(node: &Node, older: bool, reader: &mut Reader<'_>) -> Option<Profile> {
+    let before = reader.count();
     let top = reader.fields(node, &[], "a Profile", TOP_FIELDS)?;
     let metadata = metadata(&top, reader);
     let Some((spec, steps)) = top.get_set("spec") else {
@@ -122,6 +125,8 @@ pub(super) fn read(node: &Node, older: bool, reader: &mut Reader<'_>) -> Option<
     read_config_map(&spec, reader, &mut configs);
     read_content_list(&spec, reader, &mut configs);
     let (name, labels) = metadata?;
+    let values = reader.values(spec.get_set("values"));
+    let values_from = values_from(&spec, reader);
     Some(Profile {
         origin: reader.origin(),
         older,
@@ -129,8 +134,9 @@ pub(super) fn read(node: &Node, older: bool, reader: &mut Reader<'_>) -> Option<
         labels,
         script,
         configs,
-        values: reader.values(spec.get_set("values")),
-        values_from: values_from(&spec, reader),
+        values,
+        values_from,
+        broken: reader.count() > before,
     })
 }
 

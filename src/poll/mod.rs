@@ -207,9 +207,10 @@ impl Poller {
                 self.refuse(refusal);
             }
             Err(Trouble::Failed(failure)) => {
+                let failure = Arc::new(failure);
                 self.pace.failed();
+                self.publisher.fail(Arc::clone(&failure), Moment::now());
                 self.report.failed(&failure, &self.publisher.current());
-                self.publisher.fail(Arc::new(failure), Moment::now());
             }
         }
     }
@@ -246,9 +247,9 @@ impl Poller {
             Some(snapshot) if compiled.errors == 0 => {
                 self.known = Some(revision);
                 self.refusal = None;
-                let lines = &compiled.lines;
-                report::published(&snapshot, compiled.warnings, lines, started);
                 self.publisher.publish(snapshot, Moment::now());
+                let publication = self.publisher.current();
+                report::published(&publication, compiled.warnings, &compiled.lines, started);
             }
             _ => self.refuse(Refusal {
                 revision,
@@ -260,11 +261,11 @@ impl Poller {
     }
 
     fn refuse(&mut self, refusal: Refusal) {
-        report::refused(&refusal, &self.publisher.current());
-        self.known = Some(refusal.revision.clone());
         let refusal = Arc::new(refusal);
+        self.known = Some(refusal.revision.clone());
         self.refusal = Some(Arc::clone(&refusal));
-        self.publisher.refuse(refusal, Moment::now());
+        self.publisher.refuse(Arc::clone(&refusal), Moment::now());
+        report::refused(&refusal, &self.publisher.current());
     }
 
     fn recovered(&mut self) {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::millis;
 use crate::publish::{Failure, Publication, Refusal};
-use crate::snapshot::{Counts, Snapshot};
+use crate::snapshot::Counts;
 
 /// How many diagnostics of one revision are logged: a screenful; the rest is a count, and `gitboot validate` shows all.
 const MAX_LINES: usize = 20;
@@ -17,7 +17,7 @@ pub(super) struct Report {
 }
 
 impl Report {
-    pub(super) fn failed(&mut self, failure: &Failure, before: &Publication) {
+    pub(super) fn failed(&mut self, failure: &Failure, publication: &Publication) {
         let since = match &self.failure {
             Some((said, _)) if said == failure => return,
             Some((_, since)) => *since,
@@ -27,7 +27,7 @@ impl Report {
             class = failure.class,
             "the repository cannot be read: {}; {}",
             failure.message,
-            Still(before)
+            Still(publication)
         );
         self.failure = Some((failure.clone(), since));
     }
@@ -43,7 +43,15 @@ impl Report {
 }
 
 /// One line for a publication; its warnings are for `gitboot validate`.
-pub(super) fn published(snapshot: &Snapshot, warnings: usize, lines: &[String], started: Instant) {
+pub(super) fn published(
+    publication: &Publication,
+    warnings: usize,
+    lines: &[String],
+    started: Instant,
+) {
+    let Some(snapshot) = publication.snapshot.as_deref() else {
+        return;
+    };
     let Counts {
         profiles,
         assignments,
@@ -67,7 +75,7 @@ pub(super) fn published(snapshot: &Snapshot, warnings: usize, lines: &[String], 
 }
 
 /// One line for a refusal, then its diagnostics.
-pub(super) fn refused(refusal: &Refusal, before: &Publication) {
+pub(super) fn refused(refusal: &Refusal, publication: &Publication) {
     tracing::info!(
         revision = refusal.revision.as_str(),
         errors = refusal.errors,
@@ -75,7 +83,7 @@ pub(super) fn refused(refusal: &Refusal, before: &Publication) {
         "revision {} refused ({}), {}",
         refusal.revision.short(),
         counted(refusal.errors, "error"),
-        Still(before)
+        Still(publication)
     );
     for line in refusal.lines.iter().take(MAX_LINES) {
         tracing::warn!("{line}");

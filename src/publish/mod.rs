@@ -10,7 +10,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use arc_swap::{ArcSwap, Guard};
 
-use crate::snapshot::{Config, ConfigDir, ConfigId, Snapshot};
+use crate::id::ConfigId;
+use crate::snapshot::{Config, ConfigDir, Snapshot};
 use crate::tree::Revision;
 use retained::Retained;
 

@@ -4,7 +4,8 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::snapshot::{Config, ConfigDir, ConfigId, Snapshot};
+use crate::id::ConfigId;
+use crate::snapshot::{Config, ConfigDir, Snapshot};
 use crate::tree::Revision;
 
 /// The bytes of superseded configs that are kept: as much again as a large fleet's configs take, so that a burst of

@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use hyper_util::service::TowerToHyperService;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
@@ -93,8 +92,7 @@ impl Server {
         let (publisher, current) = Publisher::new(settings.retain);
         let poller = Poller::new(wiring.desired, wiring.build, publisher, settings.interval);
         let poke = poller.poke();
-        let routes = http::routes(current, Arc::new(route_settings(&settings, &draining)));
-        let service = TowerToHyperService::new(warp::service(routes));
+        let service = http::service(current, Arc::new(route_settings(&settings, &draining)));
         let door = Door::new(settings.limits);
         for listener in listeners {
             tracing::info!("listening on http://{}", listener.address());

@@ -1,38 +1,94 @@
 //! Templates and the values they use.
 
+use crate::template::ProblemKind;
+
 use super::super::{Diagnostic, Location, names};
 
-/// A mistake inside a template, in the template room's words.
+/// A mistake inside a template.
 #[must_use]
-pub fn problem(
-    at: Location,
-    code: &'static str,
-    message: String,
-    help: Option<String>,
-) -> Diagnostic {
+pub fn problem(at: Location, kind: &ProblemKind) -> Diagnostic {
+    let (code, message, help) = words(kind);
     Diagnostic::error(code, at, message).help_maybe(help)
+}
+
+/// A problem that shows only when a template is rendered, with whom it was rendered for.
+#[must_use]
+pub fn render_failed(at: Location, kind: &ProblemKind, whom: &str) -> Diagnostic {
+    let (code, message, help) = words(kind);
+    Diagnostic::error(code, at, format!("{message}, rendered for {whom}")).help_maybe(help)
+}
+
+/// The code, the message and the remedy of a problem.
+fn words(kind: &ProblemKind) -> (&'static str, String, Option<String>) {
+    let near = |what: &str, similar: &Option<String>| {
+        similar
+            .as_ref()
+            .map(|near| format!("{what} with a similar name exists: `{near}`"))
+    };
+    match kind {
+        ProblemKind::Syntax(words) => ("template-syntax", format!("the template cannot be parsed: {words}"), None),
+        ProblemKind::TooLarge => (
+            "template-limit",
+            "the template is too large".to_owned(),
+            Some("write `template: false` to serve the file byte for byte".to_owned()),
+        ),
+        ProblemKind::UnknownVariable { name, similar } => (
+            "unknown-variable",
+            format!("`{name}` is not in scope"),
+            Some(near("a name", similar).unwrap_or_else(|| {
+                "templates see `labels`, `values`, `configs`, `config_dir`, `profile`, `assignment`, `machine` and `base_url`".to_owned()
+            })),
+        ),
+        ProblemKind::UnknownConfig { name, similar } => {
+            ("unknown-config", format!("the Profile has no config `{name}`"), near("a config", similar))
+        }
+        ProblemKind::UnknownFilter { name, similar } => ("unknown-filter", format!("there is no filter `{name}`"), near("a filter", similar)),
+        ProblemKind::UnknownTest { name, similar } => ("unknown-test", format!("there is no test `{name}`"), near("a test", similar)),
+        ProblemKind::UnknownFunction { name, similar } => {
+            ("unknown-function", format!("there is no function `{name}`"), near("a function", similar))
+        }
+        ProblemKind::UnknownField { of, name, similar } => {
+            ("unknown-variable", format!("`{of}` has no field `{name}`"), near("a field", similar))
+        }
+        ProblemKind::ComputedKey { of } => (
+            "computed-key",
+            format!("`{of}` takes a literal key only"),
+            Some(format!("write `{of}.name` or `{of}[\"name\"]`, so that it is known before a machine boots what is used")),
+        ),
+        ProblemKind::NoLabelName(name) => ("invalid-label", format!("`{name}` is no label"), None),
+        ProblemKind::IncludeNotLiteral => (
+            "include",
+            "the name of an included file must be written out".to_owned(),
+            Some("write `{% include \"file\" %}`".to_owned()),
+        ),
+        ProblemKind::IncludeNotFound { reference, why } => ("include", format!("`{reference}` cannot be included: {why}"), None),
+        ProblemKind::IncludeCycle { path } => ("include", format!("`{path}` includes itself"), None),
+        ProblemKind::RevisionOutOfScope => (
+            "unknown-variable",
+            "`revision` is in scope in scripts only".to_owned(),
+            Some("a config's id comes from its content, and would change with every commit".to_owned()),
+        ),
+        ProblemKind::Unsupported(words) => ("template-unsupported", words.clone(), None),
+        ProblemKind::Undefined => ("undefined-value", "a look-up finds nothing".to_owned(), None),
+        ProblemKind::PrintsNull => (
+            "unprintable-value",
+            "the expression prints null".to_owned(),
+            Some("give the value, or add a filter such as `|default(\"\", true)`".to_owned()),
+        ),
+        ProblemKind::PrintsCollection { what } => (
+            "unprintable-value",
+            format!("the expression prints {what}"),
+            Some("print one of its parts, or add a filter such as `|tojson` or `|join(\",\")`".to_owned()),
+        ),
+        ProblemKind::Fuel => ("template-limit", "rendering takes too many steps".to_owned(), None),
+        ProblemKind::OutputTooLarge => ("template-limit", "rendering prints too much".to_owned(), None),
+        ProblemKind::Failed(words) => ("render-failed", words.clone(), None),
+    }
 }
 
 /// A value that some user of the template does not have.
 #[must_use]
-pub fn undefined_value<'a>(
-    at: Location,
-    path: &str,
-    users: impl Iterator<Item = &'a str>,
-    near: Option<&str>,
-) -> Diagnostic {
-    /// More than this nobody reads in one line.
-    const SHOWN: usize = 3;
-    let users: Vec<&str> = users.collect();
-    let mut whom = users
-        .iter()
-        .take(SHOWN)
-        .copied()
-        .collect::<Vec<_>>()
-        .join(", ");
-    if users.len() > SHOWN {
-        whom.push_str(&format!(" and {} more", users.len() - SHOWN));
-    }
+pub fn undefined_value(at: Location, path: &str, whom: &str, near: Option<&str>) -> Diagnostic {
     Diagnostic::error("undefined-value", at, format!("`{path}` is not defined for {whom}"))
         .label("no such value")
         .note("every value that a template writes must exist, in whatever branch, so that no machine finds out at boot")
@@ -76,14 +132,4 @@ pub fn circle<'a>(at: Location, configs: impl Iterator<Item = &'a str>) -> Diagn
     )
     .note("a config's URL holds an id of its content, so that content cannot hold the URL")
     .help_line("fetch one of them under a fixed URL, such as `/v1/boot/{mac}/{name}`")
-}
-
-/// A render that failed with the values at hand.
-#[must_use]
-pub fn render_failed(at: Location, what: &str, whom: &str, why: &str) -> Diagnostic {
-    Diagnostic::error(
-        "render-failed",
-        at,
-        format!("{what} cannot be rendered for {whom}: {why}"),
-    )
 }

@@ -1,0 +1,175 @@
+//! Mistakes that many machines share are told once, with whom they hit.
+
+use std::collections::HashMap;
+use std::fmt::Display;
+
+use crate::diagnostic::{Diagnostic, content as say, template as say_template};
+use crate::manifest::{Locator, Part};
+use crate::template::Problem;
+
+use super::content::{Contents, Loaded, LoadedBody, beginning};
+
+/// Users that a complaint keeps by name; the rest are counted.
+const NAMED_USERS: usize = 3;
+
+/// What is wrong with one body for somebody.
+pub(super) enum Complaint {
+    /// A value is missing: the `number`th that the template writes.
+    Undefined { number: usize, near: Option<String> },
+    /// A value is printed that cannot be.
+    Unprintable { number: usize, what: &'static str },
+    /// A label is printed without a filter.
+    BareLabel { number: usize },
+    /// Rendering failed.
+    Render(Problem),
+    /// The body is not the JSON it is called.
+    InvalidJson { content_type: String, why: String },
+    /// The script does not start as one.
+    NotAScript,
+}
+
+impl Complaint {
+    /// What makes two complaints about one body the same.
+    fn key(&self) -> String {
+        match self {
+            Self::Undefined { number, .. } => format!("undefined {number}"),
+            Self::Unprintable { number, .. } => format!("unprintable {number}"),
+            Self::BareLabel { number } => format!("bare {number}"),
+            Self::Render(problem) => format!("render {:?}", problem.place),
+            Self::InvalidJson { .. } => "json".to_owned(),
+            Self::NotAScript => "script".to_owned(),
+        }
+    }
+}
+
+/// All complaints of one compilation, in the order of their first user.
+#[derive(Default)]
+pub(super) struct Complaints<'a> {
+    all: Vec<(usize, Option<&'a str>, Complaint, Users)>,
+    known: HashMap<(usize, Option<&'a str>, String), usize>,
+    unused: Vec<usize>,
+}
+
+/// Whom a complaint concerns.
+#[derive(Default)]
+pub(super) struct Users {
+    named: Vec<String>,
+    count: usize,
+}
+
+impl Display for Users {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.named.join(", "))?;
+        match self.count - self.named.len() {
+            0 => Ok(()),
+            more => write!(f, " and {more} more"),
+        }
+    }
+}
+
+impl<'a> Complaints<'a> {
+    pub(super) fn add(
+        &mut self,
+        profile: usize,
+        body: Option<&'a str>,
+        complaint: Complaint,
+        whom: impl Display,
+    ) {
+        let key = (profile, body, complaint.key());
+        let place = *self.known.entry(key).or_insert(self.all.len());
+        if place == self.all.len() {
+            self.all.push((profile, body, complaint, Users::default()));
+        }
+        if let Some((.., users)) = self.all.get_mut(place) {
+            users.count += 1;
+            if users.named.len() < NAMED_USERS {
+                users.named.push(whom.to_string());
+            }
+        }
+    }
+
+    /// Notes a Profile that no Assignment uses.
+    pub(super) fn unused(&mut self, profile: usize, _: &Loaded<'_>) {
+        self.unused.push(profile);
+    }
+
+    pub(super) fn tell(
+        self,
+        contents: &Contents<'_>,
+        locator: &Locator<'_>,
+        found: &mut Vec<Diagnostic>,
+    ) {
+        let loaded = |profile: usize| contents.profiles.get(profile).and_then(Option::as_ref);
+        for profile in self.unused.iter().filter_map(|profile| loaded(*profile)) {
+            let at = locator.place(
+                &profile.profile.origin,
+                &["metadata".into(), "name".into()],
+                Part::Value,
+            );
+            found.push(say::unused_profile(at, &profile.profile.name));
+        }
+        for (profile, name, complaint, users) in &self.all {
+            let body = loaded(*profile).and_then(|loaded| match name {
+                None => loaded.script.as_ref(),
+                Some(name) => loaded
+                    .configs
+                    .iter()
+                    .find(|(other, _)| other == name)
+                    .map(|(_, body)| body),
+            });
+            if let Some(body) = body {
+                found.extend(diagnostic(
+                    name.unwrap_or("script"),
+                    body,
+                    complaint,
+                    users,
+                    locator,
+                ));
+            }
+        }
+    }
+}
+
+fn diagnostic(
+    name: &str,
+    body: &LoadedBody<'_>,
+    complaint: &Complaint,
+    users: &Users,
+    locator: &Locator<'_>,
+) -> Option<Diagnostic> {
+    let usage = body.template.as_ref().map(|template| template.usage());
+    let value = |number: &usize| {
+        let one = usage?.values.get(*number)?;
+        Some((
+            body.spot.place(&one.place, locator),
+            format!("values.{}", one.path.join(".")),
+        ))
+    };
+    let whom = users.to_string();
+    Some(match complaint {
+        Complaint::Undefined { number, near } => {
+            let (at, path) = value(number)?;
+            say_template::undefined_value(at, &path, &whom, near.as_deref())
+        }
+        Complaint::Unprintable { number, what } => {
+            let (at, path) = value(number)?;
+            say_template::unprintable_value(at, &path, what, &whom)
+        }
+        Complaint::BareLabel { number } => {
+            let place = usage?.bare_labels.get(*number)?;
+            say_template::bare_label(body.spot.place(place, locator), name)
+        }
+        Complaint::Render(problem) => say_template::render_failed(
+            body.spot.place(&problem.place, locator),
+            &problem.kind,
+            &whom,
+        ),
+        Complaint::InvalidJson { content_type, why } => {
+            let whom = body.template.as_ref().map(|_| whom.as_str());
+            say::invalid_json(body.spot.start(locator), name, content_type, why, whom)
+        }
+        Complaint::NotAScript => {
+            say::not_a_script(body.spot.place(&beginning(&body.spot), locator), None)
+        }
+    })
+}

@@ -1,0 +1,387 @@
+//! Bodies of Profiles: loaded, typed, parsed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde_json::{Map, Value};
+
+use crate::diagnostic::{Diagnostic, Location, content as say, template as say_template};
+use crate::manifest::{Body, Budget, Content, Locator, Manifests, Origin, Part, Profile, Step};
+use crate::template::{self, Dialect, Place, Problem, Source, Template};
+use crate::tree::RepoPath;
+
+use super::files::Files;
+use super::values::ValuesFiles;
+
+/// A body that starts with this asks to be left alone (contract, section 3): `cloud-init` has Jinja templates of its own.
+const OWN_TEMPLATE_MARK: &[u8] = b"## template:";
+
+/// What the Profiles and Assignments say, with every file read.
+pub(super) struct Contents<'m> {
+    /// By the Profile's place; `None` where something is wrong with it.
+    pub(super) profiles: Vec<Option<Loaded<'m>>>,
+    /// The values of each Assignment without those of its Profile; `None` where a file cannot be had.
+    pub(super) assignment_values: Vec<Option<Map<String, Value>>>,
+}
+
+/// A Profile with its bodies.
+pub(super) struct Loaded<'m> {
+    pub(super) profile: &'m Profile,
+    pub(super) script: Option<LoadedBody<'m>>,
+    /// In an order in which every config comes after those it names.
+    pub(super) configs: Vec<(&'m str, LoadedBody<'m>)>,
+    pub(super) values: Map<String, Value>,
+}
+
+/// A body: its bytes, or its template.
+pub(super) struct LoadedBody<'m> {
+    pub(super) bytes: Bytes,
+    pub(super) template: Option<Arc<Template>>,
+    /// What the manifest or the file's name says; otherwise the rendered body decides.
+    pub(super) content_type: Option<String>,
+    /// Whether the content type is JSON by the manifest's or the file name's word, so that the body must parse.
+    pub(super) exposed: bool,
+    pub(super) spot: Spot<'m>,
+}
+
+/// Where a body stands, to point into it.
+pub(super) struct Spot<'m> {
+    origin: &'m Origin,
+    steps: &'m [Step],
+    file: Option<RepoPath>,
+    text: Arc<str>,
+    /// Lines of configs are shown to nobody.
+    is_script: bool,
+}
+
+impl Spot<'_> {
+    /// The body as a whole: where the manifest says it.
+    pub(super) fn start(&self, locator: &Locator<'_>) -> Location {
+        locator.place(self.origin, self.steps, Part::Key)
+    }
+
+    /// A place in the body, or in a file that it includes.
+    pub(super) fn place(&self, place: &Place, locator: &Locator<'_>) -> Location {
+        let inline = self.file.is_none() && place.path == self.origin.path;
+        if inline {
+            locator.in_body(
+                self.origin,
+                self.steps,
+                &self.text,
+                &place.range,
+                self.is_script,
+            )
+        } else {
+            locator.in_file(&place.path, &place.range, self.is_script)
+        }
+    }
+}
+
+impl<'m> Contents<'m> {
+    pub(super) fn load(
+        manifests: &'m Manifests,
+        files: &Files<'_>,
+        locator: &Locator<'_>,
+        budget: Budget,
+        found: &mut Vec<Diagnostic>,
+    ) -> Self {
+        let values = ValuesFiles::new(files, budget);
+        let loader = Loader { files, locator };
+        let profiles = manifests
+            .profiles
+            .iter()
+            .map(|profile| {
+                let values = values.layered(
+                    &profile.origin,
+                    &profile.values_from,
+                    &profile.values,
+                    locator,
+                    found,
+                );
+                let bodies = loader.bodies(profile, found);
+                let (script, configs) = bodies?;
+                Some(Loaded {
+                    profile,
+                    script,
+                    configs,
+                    values: values?,
+                })
+            })
+            .collect();
+        let assignment_values = manifests
+            .assignments
+            .iter()
+            .map(|one| values.layered(&one.origin, &one.values_from, &one.values, locator, found))
+            .collect();
+        Self {
+            profiles,
+            assignment_values,
+        }
+    }
+}
+
+struct Loader<'a, 't> {
+    files: &'a Files<'t>,
+    locator: &'a Locator<'a>,
+}
+
+type Bodies<'m> = (Option<LoadedBody<'m>>, Vec<(&'m str, LoadedBody<'m>)>);
+
+impl Loader<'_, '_> {
+    /// All bodies of a Profile, or `None` when any of them is wrong.
+    fn bodies<'m>(&self, profile: &'m Profile, found: &mut Vec<Diagnostic>) -> Option<Bodies<'m>> {
+        let names: BTreeSet<String> = profile.configs.keys().cloned().collect();
+        let mut complete = true;
+        let mut note = |result: Result<LoadedBody<'m>, Vec<Diagnostic>>| match result {
+            Ok(body) => Some(body),
+            Err(diagnostics) => {
+                complete = false;
+                // A Profile that was told off already is not told again what follows from it.
+                if !profile.broken {
+                    found.extend(diagnostics);
+                }
+                None
+            }
+        };
+        let script = profile
+            .script
+            .as_ref()
+            .and_then(|content| note(self.script(profile, content, &names)));
+        let mut configs = BTreeMap::new();
+        for (name, body) in &profile.configs {
+            if let Some(loaded) = note(self.config(profile, name, body, &names)) {
+                configs.insert(name.as_str(), loaded);
+            }
+        }
+        if !complete || profile.broken {
+            return None;
+        }
+        match in_order(configs) {
+            Ok(configs) => Some((script, configs)),
+            Err(circle) => {
+                let circle: Vec<&str> = circle.into_iter().collect();
+                let body = circle.first().and_then(|name| profile.configs.get(*name))?;
+                let at = self.locator.place(&profile.origin, &body.steps, Part::Key);
+                found.push(say_template::circle(at, circle.into_iter()));
+                None
+            }
+        }
+    }
+
+    fn script<'m>(
+        &self,
+        profile: &'m Profile,
+        content: &'m Content,
+        names: &BTreeSet<String>,
+    ) -> Result<LoadedBody<'m>, Vec<Diagnostic>> {
+        let (bytes, file, steps) = self.bytes(profile, content)?;
+        let text = self.text(profile, &bytes, file.as_ref(), steps)?;
+        let spot = Spot {
+            origin: &profile.origin,
+            steps,
+            file,
+            text,
+            is_script: true,
+        };
+        let template = self.template(profile, &spot, names)?;
+        Ok(LoadedBody {
+            bytes,
+            template: Some(template),
+            content_type: None,
+            exposed: true,
+            spot,
+        })
+    }
+
+    fn config<'m>(
+        &self,
+        profile: &'m Profile,
+        name: &str,
+        body: &'m Body,
+        names: &BTreeSet<String>,
+    ) -> Result<LoadedBody<'m>, Vec<Diagnostic>> {
+        let (bytes, file, steps) = self.bytes(profile, &body.content)?;
+        let content_type = body.content_type.clone().or_else(|| {
+            let extension = file
+                .as_ref()
+                .map_or_else(|| extension(name), RepoPath::extension);
+            type_by_extension(&extension?).map(str::to_owned)
+        });
+        let is_text = std::str::from_utf8(&bytes).is_ok();
+        let is_template = body
+            .template
+            .unwrap_or_else(|| !profile.older && is_text && !bytes.starts_with(OWN_TEMPLATE_MARK));
+        let text = if is_template {
+            self.text(profile, &bytes, file.as_ref(), steps)?
+        } else {
+            Arc::from("")
+        };
+        let spot = Spot {
+            origin: &profile.origin,
+            steps,
+            file,
+            text,
+            is_script: false,
+        };
+        let template = if is_template {
+            Some(self.template(profile, &spot, names)?)
+        } else {
+            None
+        };
+        Ok(LoadedBody {
+            bytes,
+            template,
+            content_type,
+            exposed: body.exposed,
+            spot,
+        })
+    }
+
+    fn bytes<'m>(
+        &self,
+        profile: &'m Profile,
+        content: &'m Content,
+    ) -> Result<(Bytes, Option<RepoPath>, &'m [Step]), Vec<Diagnostic>> {
+        match content {
+            Content::Inline(text, steps) => {
+                Ok((Bytes::copy_from_slice(text.as_bytes()), None, steps))
+            }
+            Content::File(file) => {
+                let (path, bytes) = self
+                    .files
+                    .named_by(&profile.origin, file, self.locator)
+                    .map_err(|one| vec![one])?;
+                Ok((bytes, Some(path), &file.steps))
+            }
+        }
+    }
+
+    fn text(
+        &self,
+        profile: &Profile,
+        bytes: &Bytes,
+        file: Option<&RepoPath>,
+        steps: &[Step],
+    ) -> Result<Arc<str>, Vec<Diagnostic>> {
+        std::str::from_utf8(bytes).map(Arc::from).map_err(|_| {
+            let at = self.locator.place(&profile.origin, steps, Part::Value);
+            vec![say::template_not_utf8(
+                at,
+                file.map_or("", RepoPath::as_str),
+            )]
+        })
+    }
+
+    fn template(
+        &self,
+        profile: &Profile,
+        spot: &Spot<'_>,
+        names: &BTreeSet<String>,
+    ) -> Result<Arc<Template>, Vec<Diagnostic>> {
+        let path = spot
+            .file
+            .clone()
+            .unwrap_or_else(|| spot.origin.path.clone());
+        let source = Source {
+            path,
+            text: Arc::clone(&spot.text),
+        };
+        let dialect = if profile.older {
+            Dialect::Older
+        } else {
+            Dialect::Current
+        };
+        let scope = template::Scope {
+            configs: names,
+            dialect,
+            in_script: spot.is_script,
+        };
+        let parsed = template::parse(&source, &scope, &|path| self.files.included(path));
+        parsed.map(Arc::new).map_err(|problems| {
+            problems
+                .iter()
+                .map(|problem| self.told(spot, problem))
+                .collect()
+        })
+    }
+
+    fn told(&self, spot: &Spot<'_>, problem: &Problem) -> Diagnostic {
+        say_template::problem(spot.place(&problem.place, self.locator), &problem.kind)
+    }
+}
+
+/// The configs in an order in which each comes after those it names, or a circle of them. A config that names the
+/// directory of all configs is a circle of its own.
+fn in_order<'m>(
+    mut left: BTreeMap<&'m str, LoadedBody<'m>>,
+) -> Result<Vec<(&'m str, LoadedBody<'m>)>, Vec<&'m str>> {
+    let mut ordered: Vec<(&str, LoadedBody<'_>)> = Vec::new();
+    while !left.is_empty() {
+        let ready = left.iter().find(|(_, body)| {
+            body.template.as_ref().is_none_or(|template| {
+                let usage = template.usage();
+                !usage.config_dir
+                    && usage
+                        .configs
+                        .iter()
+                        .all(|name| !left.contains_key(name.as_str()))
+            })
+        });
+        let Some(name) = ready.map(|(name, _)| *name) else {
+            return Err(circle(&left));
+        };
+        ordered.extend(left.remove_entry(name));
+    }
+    Ok(ordered)
+}
+
+/// One circle among configs none of which comes first.
+fn circle<'m>(left: &BTreeMap<&'m str, LoadedBody<'m>>) -> Vec<&'m str> {
+    let next = |name: &str| -> Option<&'m str> {
+        let usage = left.get(name)?.template.as_ref()?.usage();
+        left.keys()
+            .copied()
+            .find(|other| usage.configs.contains(*other))
+    };
+    let mut path: Vec<&str> = Vec::new();
+    let mut name = left.keys().next().copied();
+    while let Some(current) = name {
+        if let Some(start) = path.iter().position(|seen| *seen == current) {
+            return path.split_off(start);
+        }
+        path.push(current);
+        name = next(current);
+    }
+    // The last one names nobody that is left, so it is the directory that it names.
+    path.split_off(path.len().saturating_sub(1))
+}
+
+/// What follows the last dot of a config's name.
+fn extension(name: &str) -> Option<String> {
+    let dot = name.rfind('.')?;
+    name.get(dot + 1..).map(str::to_ascii_lowercase)
+}
+
+/// The content type that a file's extension stands for (contract, section 3).
+fn type_by_extension(extension: &str) -> Option<&'static str> {
+    match extension {
+        "ign" => Some("application/vnd.coreos.ignition+json"),
+        "json" => Some("application/json"),
+        "ks" | "cfg" | "txt" | "conf" | "ini" | "sh" | "toml" | "list" | "preseed" | "ipxe"
+        | "service" => Some("text/plain; charset=utf-8"),
+        _ => None,
+    }
+}
+
+/// The range of a whole text, to point at its first byte.
+pub(super) fn beginning(spot: &Spot<'_>) -> Place {
+    Place {
+        path: spot
+            .file
+            .clone()
+            .unwrap_or_else(|| spot.origin.path.clone()),
+        range: Range { start: 0, end: 0 },
+    }
+}

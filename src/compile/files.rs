@@ -1,0 +1,121 @@
+//! Files that manifests and templates name: found, checked, and remembered as named.
+
+use std::cell::RefCell;
+use std::collections::{BTreeSet, HashSet};
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::diagnostic::{Diagnostic, Location, content as say, similar};
+use crate::manifest::{FileRef, Locator, Manifests, Origin, Part};
+use crate::template::IncludeError;
+use crate::tree::{Entry, RepoPath, Tree};
+
+use super::files_with_errors;
+
+/// The files of a tree, as content.
+pub(super) struct Files<'t> {
+    tree: &'t Tree,
+    manifests: &'t BTreeSet<RepoPath>,
+    named: RefCell<HashSet<RepoPath>>,
+}
+
+impl<'t> Files<'t> {
+    pub(super) fn new(tree: &'t Tree, manifests: &'t BTreeSet<RepoPath>) -> Self {
+        Self {
+            tree,
+            manifests,
+            named: RefCell::new(HashSet::new()),
+        }
+    }
+
+    pub(super) fn tree(&self) -> &'t Tree {
+        self.tree
+    }
+
+    /// The file that a manifest names.
+    pub(super) fn named_by(
+        &self,
+        origin: &Origin,
+        file: &FileRef,
+        locator: &Locator<'_>,
+    ) -> Result<(RepoPath, Bytes), Diagnostic> {
+        let at = || locator.place(origin, &file.steps, Part::Value);
+        let path = origin
+            .path
+            .resolve(&file.reference)
+            .map_err(|why| say::bad_reference(at(), &file.reference, why))?;
+        self.named.borrow_mut().insert(path.clone());
+        match self.tree.get(&path) {
+            Some(Entry::File(_)) if self.manifests.contains(&path) => {
+                Err(say::manifest_as_content(at(), path.as_str()))
+            }
+            Some(Entry::File(bytes)) => Ok((path, bytes.clone())),
+            Some(Entry::Symlink) => Err(say::not_a_regular_file(
+                at(),
+                path.as_str(),
+                "a symbolic link",
+            )),
+            Some(Entry::Submodule) => {
+                Err(say::not_a_regular_file(at(), path.as_str(), "a submodule"))
+            }
+            None => Err(self.missing(at(), &path)),
+        }
+    }
+
+    /// A file that a template includes.
+    pub(super) fn included(&self, path: &RepoPath) -> Result<Arc<str>, IncludeError> {
+        self.named.borrow_mut().insert(path.clone());
+        if self.manifests.contains(path) {
+            return Err(IncludeError::Refused(
+                "it holds a manifest and cannot be content too".to_owned(),
+            ));
+        }
+        match self.tree.get(path) {
+            Some(Entry::File(bytes)) => std::str::from_utf8(bytes)
+                .map(Arc::from)
+                .map_err(|_| IncludeError::NotText),
+            Some(Entry::Symlink | Entry::Submodule) => Err(IncludeError::NotRegular),
+            None => Err(IncludeError::Missing),
+        }
+    }
+
+    /// What is wrong with the YAML files that are no manifests and that nobody names. A file that a broken manifest might
+    /// name is passed over, so that one mistake is told once.
+    pub(super) fn unnamed(&self, manifests: &Manifests, found: &[Diagnostic]) -> Vec<Diagnostic> {
+        let named = self.named.borrow();
+        let broken: Vec<&str> = files_with_errors(found)
+            .into_iter()
+            .filter(|path| self.manifests.contains(path))
+            .filter_map(|path| std::str::from_utf8(self.tree.file(path)?).ok())
+            .collect();
+        manifests
+            .suspects
+            .iter()
+            .filter(|suspect| !named.contains(&suspect.path))
+            .filter(|suspect| {
+                !broken
+                    .iter()
+                    .any(|text| text.contains(suspect.path.file_name()))
+            })
+            .flat_map(|suspect| suspect.diagnostics.clone())
+            .collect()
+    }
+
+    fn missing(&self, at: Location, path: &RepoPath) -> Diagnostic {
+        let folder = format!("{path}/");
+        if self
+            .tree
+            .iter()
+            .any(|(other, _)| other.as_str().starts_with(&folder))
+        {
+            return say::not_a_regular_file(at, path.as_str(), "a folder");
+        }
+        let near = similar(
+            path.as_str(),
+            self.tree.iter().map(|(path, _)| path.as_str()),
+        )
+        .map(str::to_owned);
+        say::file_not_found(at, path.as_str(), near.as_deref())
+    }
+}

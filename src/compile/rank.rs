@@ -1,0 +1,363 @@
+//! Who could be meant twice: conflicts are errors, overlaps of classes are warnings.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use crate::diagnostic::{Diagnostic, Location, ranking as say};
+use crate::label::Identity;
+use crate::manifest::{Assignment, Locator, Manifests, Part, Selector, Step};
+use crate::snapshot::Tier;
+
+/// The tier of an Assignment (contract, section 4).
+pub(super) fn tier(assignment: &Assignment) -> Tier {
+    if assignment.is_default {
+        Tier::Default
+    } else if !assignment.machines.is_empty() || identities(assignment).next().is_some() {
+        Tier::Named
+    } else {
+        Tier::Class
+    }
+}
+
+pub(super) fn check(manifests: &Manifests, locator: &Locator<'_>, found: &mut Vec<Diagnostic>) {
+    let assignments = manifests
+        .assignments
+        .iter()
+        .filter(|assignment| !assignment.broken)
+        .collect();
+    let ranking = Ranking {
+        assignments,
+        locator,
+    };
+    ranking.named_conflicts(found);
+    ranking.class_conflicts(found);
+    ranking.class_overlaps(found);
+    ranking.anded_identities(found);
+}
+
+struct Ranking<'a> {
+    assignments: Vec<&'a Assignment>,
+    locator: &'a Locator<'a>,
+}
+
+/// One thing that selects by identity: an entry of `machines`, or an Assignment's selectors.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Claim {
+    assignment: usize,
+    entry: Option<usize>,
+}
+
+/// What two must have in common to be rivals: the tier is that of the list they stand in.
+fn rank(assignment: &Assignment) -> (Reverse<i16>, Reverse<usize>) {
+    let keys = assignment.selectors.len() + usize::from(!assignment.machines.is_empty());
+    (Reverse(assignment.priority), Reverse(keys))
+}
+
+fn identities(assignment: &Assignment) -> impl Iterator<Item = (Identity, &Selector)> {
+    assignment
+        .selectors
+        .iter()
+        .filter_map(|selector| Some((Identity::from_key(&selector.key)?, selector)))
+}
+
+fn disjoint<T: PartialEq<U>, U>(one: &[T], other: &[U]) -> bool {
+    !one.iter()
+        .any(|value| other.iter().any(|other| value == other))
+}
+
+impl Ranking<'_> {
+    /// Ensure that no identity value is claimed twice at equal rank, where one machine could satisfy both.
+    fn named_conflicts(&self, found: &mut Vec<Diagnostic>) {
+        let mut claims: HashMap<(Identity, &str), Vec<Claim>> = HashMap::new();
+        for (number, assignment) in self
+            .assignments
+            .iter()
+            .enumerate()
+            .filter(|(_, one)| tier(one) == Tier::Named)
+        {
+            if assignment.machines.is_empty() {
+                for (identity, selector) in identities(assignment) {
+                    for value in &selector.values {
+                        claims.entry((identity, value)).or_default().push(Claim {
+                            assignment: number,
+                            entry: None,
+                        });
+                    }
+                }
+            }
+            for (entry, machine) in assignment.machines.iter().enumerate() {
+                for one in &machine.identities {
+                    for value in &one.values {
+                        claims
+                            .entry((one.identity, value))
+                            .or_default()
+                            .push(Claim {
+                                assignment: number,
+                                entry: Some(entry),
+                            });
+                    }
+                }
+            }
+        }
+        let mut told: BTreeSet<(Claim, Claim)> = BTreeSet::new();
+        let mut shared: Vec<_> = claims
+            .into_iter()
+            .filter(|(_, claims)| claims.len() > 1)
+            .collect();
+        shared.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        for ((identity, value), mut claims) in shared {
+            claims.sort_unstable();
+            for (index, later) in claims.iter().enumerate() {
+                let rival = claims
+                    .iter()
+                    .take(index)
+                    .find(|earlier| self.are_rivals(**earlier, *later));
+                if let Some(earlier) = rival.filter(|earlier| told.insert((**earlier, *later))) {
+                    found.push(self.conflict(*earlier, *later, identity, value));
+                }
+            }
+        }
+    }
+
+    fn are_rivals(&self, one: Claim, other: Claim) -> bool {
+        let (a, b) = (
+            self.assignments[one.assignment],
+            self.assignments[other.assignment],
+        );
+        if one == other || rank(a) != rank(b) {
+            return false;
+        }
+        // A machine has one value of every key but `mac`, so disjoint values of such a key exclude each other.
+        let excluded = constraints(a, one).iter().any(|(key, values)| {
+            *key != Identity::Mac.key()
+                && constraints(b, other)
+                    .get(key)
+                    .is_some_and(|others| disjoint(values, others))
+        });
+        !excluded
+    }
+
+    fn conflict(
+        &self,
+        earlier: Claim,
+        later: Claim,
+        identity: Identity,
+        value: &str,
+    ) -> Diagnostic {
+        let (first, second) = (
+            self.assignments[earlier.assignment],
+            self.assignments[later.assignment],
+        );
+        let shared = format!("{identity} `{value}`");
+        say::conflict(
+            self.claimed_at(later, identity, value),
+            &second.name,
+            &first.name,
+            &shared,
+            &self.claimed_at(earlier, identity, value),
+        )
+    }
+
+    fn claimed_at(&self, claim: Claim, identity: Identity, value: &str) -> Location {
+        let assignment = self.assignments[claim.assignment];
+        let steps: Vec<Step> = match claim.entry {
+            None => identities(assignment)
+                .find(|(one, _)| *one == identity)
+                .map_or_else(Vec::new, |(_, selector)| selector.steps.clone()),
+            Some(entry) => {
+                let written = assignment.machines.get(entry).and_then(|machine| {
+                    machine
+                        .identities
+                        .iter()
+                        .find(|one| one.identity == identity)
+                });
+                written.map_or_else(Vec::new, |one| {
+                    let mut steps = Assignment::machine_steps(entry, &one.written);
+                    steps.extend(
+                        one.values
+                            .iter()
+                            .position(|own| **own == *value)
+                            .filter(|_| one.values.len() > 1)
+                            .map(Step::from),
+                    );
+                    steps
+                })
+            }
+        };
+        self.locator.place(&assignment.origin, &steps, Part::Value)
+    }
+
+    /// Ensure that no two classes, and no two defaults, on the same keys accept one combination of values at equal rank.
+    fn class_conflicts(&self, found: &mut Vec<Diagnostic>) {
+        let mut groups: BTreeMap<_, Vec<usize>> = BTreeMap::new();
+        for (number, assignment) in self.assignments.iter().enumerate() {
+            let tier = tier(assignment);
+            if tier != Tier::Named {
+                let keys: Vec<&str> = assignment
+                    .selectors
+                    .iter()
+                    .map(|selector| selector.key.as_str())
+                    .collect();
+                groups
+                    .entry((tier, assignment.priority, keys))
+                    .or_default()
+                    .push(number);
+            }
+        }
+        for group in groups.values() {
+            let mut taken: HashMap<Vec<&str>, usize> = HashMap::new();
+            for number in group {
+                let mut rival = None;
+                for_each_combination(&self.assignments[*number].selectors, |values| {
+                    match taken.get(values) {
+                        Some(first) if rival.is_none() => rival = Some((*first, values.to_vec())),
+                        Some(_) => {}
+                        None => {
+                            taken.insert(values.to_vec(), *number);
+                        }
+                    }
+                });
+                if let Some((first, values)) = rival {
+                    found.push(self.class_conflict(first, *number, &values));
+                }
+            }
+        }
+    }
+
+    fn class_conflict(&self, first: usize, second: usize, values: &[&str]) -> Diagnostic {
+        let (one, other) = (self.assignments[second], self.assignments[first]);
+        let keys = one.selectors.iter().map(|selector| selector.key.as_str());
+        let pairs: Vec<String> = keys
+            .zip(values)
+            .map(|(key, value)| format!("{key}={value}"))
+            .collect();
+        let shared = if pairs.is_empty() {
+            "every machine that nothing else selects".to_owned()
+        } else {
+            format!("`{}`", pairs.join(" "))
+        };
+        say::conflict(
+            self.selects_at(one),
+            &one.name,
+            &other.name,
+            &shared,
+            &self.selects_at(other),
+        )
+    }
+
+    fn selects_at(&self, assignment: &Assignment) -> Location {
+        match assignment.selectors.first() {
+            Some(selector) => self
+                .locator
+                .place(&assignment.origin, &selector.steps, Part::Key),
+            None => self.locator.place(
+                &assignment.origin,
+                &["spec".into(), "isDefault".into()],
+                Part::Key,
+            ),
+        }
+    }
+
+    /// Ensure that somebody looks at classes on different keys that one machine could satisfy at equal rank.
+    fn class_overlaps(&self, found: &mut Vec<Diagnostic>) {
+        let mut groups: BTreeMap<_, Vec<usize>> = BTreeMap::new();
+        for (number, assignment) in self.assignments.iter().enumerate() {
+            let tier = tier(assignment);
+            if tier != Tier::Named {
+                groups
+                    .entry((tier, rank(assignment)))
+                    .or_default()
+                    .push(number);
+            }
+        }
+        for group in groups.values() {
+            for number in group {
+                let one = self.assignments[*number];
+                let others: Vec<&str> = group
+                    .iter()
+                    .map(|other| self.assignments[*other])
+                    .filter(|other| overlap(one, other))
+                    .map(|other| other.name.as_str())
+                    .collect();
+                // Told once for a pair, at the one that is defined later.
+                if others.iter().any(|other| *other < one.name.as_str()) {
+                    found.push(say::overlap(
+                        self.selects_at(one),
+                        &one.name,
+                        others.into_iter(),
+                    ));
+                }
+            }
+        }
+    }
+
+    /// Ensure that two identity keys in one selector are meant to be ANDed.
+    fn anded_identities(&self, found: &mut Vec<Diagnostic>) {
+        for assignment in self
+            .assignments
+            .iter()
+            .filter(|one| identities(one).count() > 1)
+        {
+            let keys = identities(assignment).map(|(_, selector)| selector.key.as_str());
+            found.push(say::identities_anded(
+                self.selects_at(assignment),
+                &assignment.name,
+                keys,
+            ));
+        }
+    }
+}
+
+/// Every key with the values that a machine may have to satisfy this claim.
+fn constraints(assignment: &Assignment, claim: Claim) -> BTreeMap<&str, Vec<&str>> {
+    let mut all: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for selector in &assignment.selectors {
+        all.insert(
+            &selector.key,
+            selector.values.iter().map(String::as_str).collect(),
+        );
+    }
+    let machine = claim.entry.and_then(|entry| assignment.machines.get(entry));
+    for one in machine.into_iter().flat_map(|machine| &machine.identities) {
+        all.insert(
+            one.identity.key(),
+            one.values.iter().map(AsRef::as_ref).collect(),
+        );
+    }
+    all
+}
+
+/// Whether one machine could satisfy both, and their keys differ.
+fn overlap(one: &Assignment, other: &Assignment) -> bool {
+    let same_keys = one
+        .selectors
+        .iter()
+        .map(|selector| &selector.key)
+        .eq(other.selectors.iter().map(|selector| &selector.key));
+    let excluded = one.selectors.iter().any(|selector| {
+        other
+            .selectors
+            .iter()
+            .any(|rival| rival.key == selector.key && disjoint(&selector.values, &rival.values))
+    });
+    !same_keys && !excluded
+}
+
+/// Calls back with every combination of one value per key.
+fn for_each_combination<'s>(selectors: &'s [Selector], mut each: impl FnMut(&[&'s str])) {
+    fn descend<'s>(
+        rest: &'s [Selector],
+        picked: &mut Vec<&'s str>,
+        each: &mut impl FnMut(&[&'s str]),
+    ) {
+        let Some((selector, rest)) = rest.split_first() else {
+            return each(picked);
+        };
+        for value in &selector.values {
+            picked.push(value);
+            descend(rest, picked, each);
+            picked.pop();
+        }
+    }
+    descend(selectors, &mut Vec::new(), &mut each);
+}

@@ -1,0 +1,143 @@
+//! Bodies: what is sent, either ready or one render away.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::id::ConfigId;
+use crate::template::{Kind, Template, Values};
+
+/// A text cut where the base URL stands: the pieces around it, at least one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Text {
+    pieces: Vec<Bytes>,
+}
+
+impl Text {
+    /// A text without a base URL.
+    #[must_use]
+    pub fn whole(bytes: Bytes) -> Self {
+        Self {
+            pieces: vec![bytes],
+        }
+    }
+
+    /// A text that is cut wherever the mark stands.
+    #[must_use]
+    pub fn cut(text: &str, mark: &str) -> Self {
+        Self {
+            pieces: text
+                .split(mark)
+                .map(|piece| Bytes::copy_from_slice(piece.as_bytes()))
+                .collect(),
+        }
+    }
+
+    /// The pieces between the places of the base URL.
+    #[must_use]
+    pub fn pieces(&self) -> &[Bytes] {
+        &self.pieces
+    }
+
+    /// Whether a base URL stands in it.
+    #[must_use]
+    pub fn has_base_url(&self) -> bool {
+        self.pieces.len() > 1
+    }
+
+    /// The text with the base URL in its places; without one, the bytes are shared and not copied.
+    #[must_use]
+    pub fn with_base_url(&self, base: &str) -> Bytes {
+        match self.pieces.as_slice() {
+            [whole] => whole.clone(),
+            pieces => pieces.join(base.as_bytes()).into(),
+        }
+    }
+}
+
+/// What is sent for a script or a config.
+#[derive(Debug)]
+pub enum Body {
+    /// Bytes that no label changes.
+    Fixed(Text),
+    /// A template that is rendered for each request.
+    Rendered(Rendering),
+}
+
+/// A template with everything it needs but the labels and the base URL.
+#[derive(Debug)]
+pub struct Rendering {
+    /// The template.
+    pub template: Arc<Template>,
+    /// How labels are escaped in it.
+    pub kind: Kind,
+    /// The names and values it is rendered with.
+    pub scope: Arc<Scope>,
+    /// The configs it names.
+    pub links: Vec<(String, Link)>,
+    /// What `config_dir` stands for, where it is used.
+    pub directory: Option<Arc<ConfigDir>>,
+}
+
+/// The names and values that a template sees.
+#[derive(Debug)]
+pub struct Scope {
+    /// The Profile's name.
+    pub profile: Arc<str>,
+    /// The Assignment's name.
+    pub assignment: Arc<str>,
+    /// The machine's name; empty where there is none.
+    pub machine: Box<str>,
+    /// The merged values.
+    pub values: Values,
+}
+
+/// What a template prints for the name of a config.
+#[derive(Clone, Debug)]
+pub enum Link {
+    /// The config's URL.
+    Url(Arc<Config>),
+    /// The config's text (`exposed: false`).
+    Text(Arc<Config>),
+}
+
+impl Link {
+    /// The config behind the name.
+    #[must_use]
+    pub fn config(&self) -> &Arc<Config> {
+        match self {
+            Self::Url(config) | Self::Text(config) => config,
+        }
+    }
+}
+
+/// One named file of a Profile, as a machine may fetch it.
+#[derive(Debug)]
+pub struct Config {
+    /// Its id.
+    pub id: ConfigId,
+    /// The name that the first Profile with this content gives it, for logs.
+    pub name: String,
+    /// A valid header value.
+    pub content_type: String,
+    /// The labels that its bytes depend on; its URL carries them.
+    pub labels: BTreeSet<String>,
+    /// Whether a base URL stands in it.
+    pub prints_base_url: bool,
+    /// About how many bytes it takes, for the bounds of retention.
+    pub bytes: usize,
+    /// What is sent.
+    pub body: Body,
+}
+
+/// All configs of one machine, pinned together.
+#[derive(Debug)]
+pub struct ConfigDir {
+    /// The id, over the names and ids.
+    pub id: ConfigId,
+    /// The configs by name.
+    pub configs: BTreeMap<String, Arc<Config>>,
+    /// The labels that any of them depends on.
+    pub labels: BTreeSet<String>,
+}

@@ -1,0 +1,217 @@
+//! The compiled, indexed, immutable result: who gets what, answered without a lock and without a look at the fleet's size.
+
+mod config;
+mod index;
+mod rule;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::id::ConfigId;
+use crate::label::Labels;
+use crate::tree::Revision;
+
+pub use config::{Body, Config, ConfigDir, Link, Rendering, Scope, Text};
+pub use rule::{Binding, Choice, Entry, Rule, SelectorValues, Tier};
+
+use index::Index;
+
+/// A compiled tree.
+#[derive(Debug)]
+pub struct Snapshot {
+    revision: Revision,
+    profiles: usize,
+    rules: Vec<Rule>,
+    index: Index,
+    configs: HashMap<ConfigId, Arc<Config>>,
+    directories: HashMap<ConfigId, Arc<ConfigDir>>,
+}
+
+/// How many of each a snapshot holds, for logs and metrics.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Profiles.
+    pub profiles: usize,
+    /// Assignments.
+    pub assignments: usize,
+    /// Entries of `machines`.
+    pub machines: usize,
+    /// Configs with an id of their own.
+    pub configs: usize,
+}
+
+/// The Assignment, the Profile and the machine that won.
+#[derive(Clone, Copy, Debug)]
+pub struct Match<'s> {
+    snapshot: &'s Snapshot,
+    rule: &'s Rule,
+    entry: Option<&'s Entry>,
+    binding: &'s Binding,
+}
+
+/// Why no script can be given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoMatch<'s> {
+    /// No Assignment selects these labels.
+    Unassigned,
+    /// A `machines` entry matched by one identity key and was contradicted by another.
+    IdentityConflict {
+        /// The Assignment that the entry stands in.
+        assignment: &'s str,
+    },
+    /// `profileSelectors` left no Profile, or more than one, for what the machine sent.
+    NoProfile {
+        /// The Assignment that won.
+        assignment: &'s str,
+    },
+}
+
+impl NoMatch<'_> {
+    /// The reason as logs print it.
+    #[must_use]
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Unassigned => "unassigned",
+            Self::IdentityConflict { .. } => "identity_conflict",
+            Self::NoProfile { .. } => "no_profile",
+        }
+    }
+}
+
+impl Snapshot {
+    /// Indexes what was compiled.
+    #[must_use]
+    pub fn new(
+        revision: Revision,
+        profiles: usize,
+        rules: Vec<Rule>,
+        configs: HashMap<ConfigId, Arc<Config>>,
+        directories: HashMap<ConfigId, Arc<ConfigDir>>,
+    ) -> Self {
+        let index = Index::new(&rules);
+        Self {
+            revision,
+            profiles,
+            rules,
+            index,
+            configs,
+            directories,
+        }
+    }
+
+    /// The revision that was compiled.
+    #[must_use]
+    pub fn revision(&self) -> &Revision {
+        &self.revision
+    }
+
+    /// The Assignment that wins for these labels: total, pure, without an allocation.
+    ///
+    /// # Errors
+    /// Says why nothing wins.
+    pub fn find(&self, labels: &Labels) -> Result<Match<'_>, NoMatch<'_>> {
+        let found = self.index.find(&self.rules, labels)?;
+        let rule = found.rule;
+        let assignment = rule.name.as_ref();
+        let choice = rule
+            .choose(labels)
+            .ok_or(NoMatch::NoProfile { assignment })?;
+        let binding = choice
+            .binding(found.entry)
+            .ok_or(NoMatch::NoProfile { assignment })?;
+        let entry = found.entry.and_then(|entry| rule.entries.get(entry));
+        Ok(Match {
+            snapshot: self,
+            rule,
+            entry,
+            binding,
+        })
+    }
+
+    /// A config by its id.
+    #[must_use]
+    pub fn config(&self, id: ConfigId) -> Option<&Arc<Config>> {
+        self.configs.get(&id)
+    }
+
+    /// A config directory by its id.
+    #[must_use]
+    pub fn config_dir(&self, id: ConfigId) -> Option<&Arc<ConfigDir>> {
+        self.directories.get(&id)
+    }
+
+    /// All configs, in no order.
+    pub fn configs(&self) -> impl Iterator<Item = (ConfigId, &Arc<Config>)> {
+        self.configs.iter().map(|(id, config)| (*id, config))
+    }
+
+    /// All config directories, in no order.
+    pub fn config_dirs(&self) -> impl Iterator<Item = (ConfigId, &Arc<ConfigDir>)> {
+        self.directories
+            .iter()
+            .map(|(id, directory)| (*id, directory))
+    }
+
+    /// How many of each there are.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        Counts {
+            profiles: self.profiles,
+            assignments: self.rules.len(),
+            machines: self.rules.iter().map(|rule| rule.entries.len()).sum(),
+            configs: self.configs.len(),
+        }
+    }
+}
+
+impl<'s> Match<'s> {
+    /// The snapshot it was found in.
+    #[must_use]
+    pub fn snapshot(&self) -> &'s Snapshot {
+        self.snapshot
+    }
+
+    /// The Profile's name.
+    #[must_use]
+    pub fn profile(&self) -> &'s str {
+        &self.binding.scope.profile
+    }
+
+    /// The Assignment's name.
+    #[must_use]
+    pub fn assignment(&self) -> &'s str {
+        &self.rule.name
+    }
+
+    /// The machine's name, if an entry of `machines` matched and has one.
+    #[must_use]
+    pub fn machine(&self) -> Option<&'s str> {
+        self.entry
+            .map(|entry| entry.name.as_ref())
+            .filter(|name| !name.is_empty())
+    }
+
+    /// The config of this name, if the Profile has one that may be fetched.
+    #[must_use]
+    pub fn config(&self, name: &str) -> Option<&'s Arc<Config>> {
+        self.binding.configs.get(name)
+    }
+
+    /// The configs that may be fetched, by name.
+    #[must_use]
+    pub fn configs(&self) -> &'s std::collections::BTreeMap<String, Arc<Config>> {
+        &self.binding.configs
+    }
+
+    /// The script's body; a Profile may have none.
+    #[must_use]
+    pub fn script(&self) -> Option<&'s Body> {
+        self.binding.script.as_ref()
+    }
+
+    /// Whether the Profile has a script at all.
+    #[must_use]
+    pub fn has_script(&self) -> bool {
+        self.binding.script.is_some()
+    }
+}
