@@ -22,7 +22,7 @@
 //! | `snapshot/` | `template`, `label`, `id`, `tree` | |
 //! | `render` | `snapshot`, `template`, `label`, `tree` | |
 //! | `publish/` | `snapshot`, `id`, `diagnostic`, `tree` | `arc_swap` |
-//! | `http/` | `publish`, `render`, `snapshot`, `label`, `id`, `observe`, `poll`, `tree` | `warp`, `hyper`, `hyper_util` |
+//! | `http/` | `publish`, `render`, `snapshot`, `label`, `id`, `observe`, `poll`, `tree` | `warp`, `hyper`, `hyper_util`, `http_body_util`, `socket2` |
 //! | `observe/` | `label` | `tracing_subscriber` |
 //!
 //! What holds everywhere:
@@ -40,13 +40,18 @@
 //! `tests/it/architecture.rs` holds the code to the table.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+pub mod cli;
 pub mod compile;
 pub mod diagnostic;
+pub mod http;
 pub mod id;
 pub mod label;
 pub mod manifest;
+pub mod observe;
+pub mod poll;
 pub mod publish;
 pub mod render;
+pub mod serve;
 pub mod snapshot;
 pub mod source;
 pub mod template;

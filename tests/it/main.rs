@@ -6,5 +6,8 @@
 
 mod architecture;
 mod diagnostics;
+mod http;
+mod poll;
+mod serve;
 mod source;
 mod support;

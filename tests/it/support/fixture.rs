@@ -10,7 +10,7 @@ use gitboot::snapshot::Snapshot;
 use gitboot::tree::{Entry, RepoPath, Revision, Tree};
 
 /// A Profile that is right, and an Assignment of it: what most fixtures need besides what they are about.
-pub const GOOD: &str = "\
+pub(crate) const GOOD: &str = "\
 //- good.yaml
 apiVersion: gitboot.dev/v1alpha1
 kind: Profile
@@ -28,7 +28,7 @@ spec: {profile: good, isDefault: true}
 
 /// A tree from a text: each file starts with a line `//- path`; `//- path -> symlink` and `//- path -> submodule` are those.
 /// `\u{…}`-like bytes cannot be written; build such trees by hand.
-pub fn tree(text: &str) -> Tree {
+pub(crate) fn tree(text: &str) -> Tree {
     let mut entries = BTreeMap::new();
     for part in text.split("//- ").skip(1) {
         let (head, body) = part.split_once('\n').unwrap_or((part, ""));
@@ -47,20 +47,20 @@ pub fn tree(text: &str) -> Tree {
 }
 
 /// Compiles a fixture.
-pub fn build(text: &str) -> (Option<Snapshot>, Diagnostics) {
+pub(crate) fn build(text: &str) -> (Option<Snapshot>, Diagnostics) {
     let tree = tree(text);
     let options = Options::default();
     compile(&tree, &parse(&tree, options.budget), &options)
 }
 
 /// Compiles a fixture that must be right.
-pub fn snapshot(text: &str) -> Snapshot {
+pub(crate) fn snapshot(text: &str) -> Snapshot {
     let (snapshot, diagnostics) = build(text);
     snapshot.unwrap_or_else(|| panic!("{}", diagnostics.render_human()))
 }
 
 /// Compares what a test made with a golden file; `BLESS=1` writes it.
-pub fn golden(path: &Path, made: &str) {
+pub(crate) fn golden(path: &Path, made: &str) {
     if std::env::var_os("BLESS").is_some() {
         std::fs::write(path, made).unwrap();
         return;
@@ -75,7 +75,7 @@ pub fn golden(path: &Path, made: &str) {
 }
 
 /// The golden files of one folder, sorted.
-pub fn golden_files(folder: &str) -> Vec<PathBuf> {
+pub(crate) fn golden_files(folder: &str) -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/golden")
         .join(folder);

@@ -1,5 +1,7 @@
-//! What several test modules need: repositories, servers and conditions to wait for.
+//! What several test modules need: repositories, servers, fixtures and conditions to wait for.
 
-pub mod fixture;
+pub(crate) mod fixture;
 pub(crate) mod git;
+pub(crate) mod http;
 pub(crate) mod http_backend;
+pub(crate) mod process;

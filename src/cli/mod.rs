@@ -1,0 +1,126 @@
+//! The command line: every flag once, with its help, its default and its unit.
+
+mod environment;
+mod serve;
+mod units;
+
+use std::ffi::OsString;
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use clap::error::ErrorKind;
+use clap::{CommandFactory as _, Parser, Subcommand};
+
+pub use environment::with_environment;
+
+/// Serves iPXE boot scripts and configuration files straight from a git repository.
+#[derive(Debug, Parser)]
+#[command(name = "gitboot", version, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the server
+    Serve(Box<serve::Args>),
+}
+
+/// How a command ended when nothing stood in its way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// All is well.
+    Good,
+    /// Manifests have errors.
+    ManifestErrors,
+    /// No Assignment for these labels, or no script.
+    NoAssignment,
+    /// Something differs.
+    Differs,
+}
+
+impl From<Outcome> for ExitCode {
+    fn from(outcome: Outcome) -> Self {
+        Self::from(match outcome {
+            Outcome::Good => 0,
+            Outcome::ManifestErrors => 2,
+            Outcome::NoAssignment => 3,
+            Outcome::Differs => 4,
+        })
+    }
+}
+
+/// The exit code for faults of the world: network, disk, permissions.
+const EXIT_WORLD: u8 = 1;
+
+/// The exit code for bad usage or settings: `EX_USAGE` of `sysexits.h`.
+const EXIT_MISUSE: u8 = 64;
+
+/// A setting that cannot be used, beyond what clap finds out by itself. Any other error of a command is a fault of the
+/// world.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Misuse(pub String);
+
+/// Runs the command line and says how the process is to end.
+pub fn main(
+    args: impl Iterator<Item = OsString>,
+    vars: impl Iterator<Item = (OsString, OsString)>,
+) -> ExitCode {
+    let vars: Vec<_> = vars.collect();
+    let args = with_environment(&Cli::command(), args.collect(), &vars);
+    match Cli::try_parse_from(args) {
+        Ok(cli) => ended(run(&cli, &vars)),
+        Err(error) => {
+            // A closed stdout or stderr changes nothing about the outcome.
+            let _ = error.print();
+            match error.kind() {
+                ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => ExitCode::SUCCESS,
+                _ => ExitCode::from(EXIT_MISUSE),
+            }
+        }
+    }
+}
+
+fn run(cli: &Cli, vars: &[(OsString, OsString)]) -> anyhow::Result<Outcome> {
+    match &cli.command {
+        Command::Serve(args) => serve::run(args, vars),
+    }
+}
+
+fn ended(result: anyhow::Result<Outcome>) -> ExitCode {
+    match result {
+        Ok(outcome) => outcome.into(),
+        Err(error) => {
+            // A closed stderr changes nothing about the outcome.
+            let _ = writeln!(std::io::stderr(), "error: {error:#}");
+            let misuse = error.downcast_ref::<Misuse>().is_some();
+            ExitCode::from(if misuse { EXIT_MISUSE } else { EXIT_WORLD })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_flag_says_what_it_does() {
+        for command in Cli::command().get_subcommands() {
+            for argument in command.get_arguments() {
+                assert!(
+                    argument.get_help().is_some(),
+                    "{} of {}",
+                    argument.get_id(),
+                    command.get_name()
+                );
+            }
+        }
+    }
+}

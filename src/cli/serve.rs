@@ -1,0 +1,355 @@
+//! `gitboot serve`.
+
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use clap::ValueEnum;
+
+use super::units::{address, bytes, duration, interval, memory, positive_duration};
+use super::{Misuse, Outcome};
+use crate::compile;
+use crate::http;
+use crate::label::FixedLabels;
+use crate::manifest::{self, Budget};
+use crate::observe::{self, LogFilter, LogFormat};
+use crate::poll::Built;
+use crate::render::BaseUrl;
+use crate::serve::{Server, Settings, Wiring};
+use crate::source::{self, Remote, RepoUrl};
+use crate::tree::{self, RepoPath, Tree};
+
+/// How long a check of the repository that is running at the end may take to give up.
+const GIVE_UP_TIME: Duration = Duration::from_secs(1);
+
+/// Every flag of `serve`.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Every flag also reads a variable: GITBOOT_INTERVAL for --interval, and so on; the flag wins. \
+                  Repeatable flags take one value a line. Durations are written 30s, 15m or 1h, sizes 16KiB or 4MiB."
+)]
+pub(super) struct Args {
+    #[command(flatten)]
+    repository: Repository,
+    #[command(flatten)]
+    boot: Boot,
+    #[command(flatten)]
+    process: Process,
+    #[command(flatten)]
+    tree_limits: TreeLimits,
+    #[command(flatten)]
+    http_limits: HttpLimits,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Repository")]
+struct Repository {
+    /// The git repository: an https, http, ssh, git or file URL, or a local path
+    #[arg(long, value_name = "URL")]
+    repo: String,
+    /// The branch, tag, full ref or full commit id to serve [default: the remote's HEAD]
+    #[arg(long = "ref", value_name = "REF")]
+    reference: Option<String>,
+    /// The folder of the repository to serve [default: the whole repository]
+    #[arg(long, value_name = "DIR")]
+    path: Option<String>,
+    /// The pause between checks of the repository, a tenth more or less; at least 1s
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = interval)]
+    interval: Duration,
+    /// How long connecting and listing refs may take, and a fetch below 10 kB/s
+    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = positive_duration)]
+    git_timeout: Duration,
+    /// How long a fetch may take as a whole
+    #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = positive_duration)]
+    fetch_timeout: Duration,
+    /// Where fetched objects are kept, or `none` for memory alone [default: $STATE_DIRECTORY, else
+    /// $XDG_STATE_HOME/gitboot, else ~/.local/state/gitboot]
+    #[arg(long, value_name = "DIR|none")]
+    state_dir: Option<PathBuf>,
+    /// Serve a repository that holds no Profile, no Assignment, or no --path
+    #[arg(long)]
+    allow_empty: bool,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Serving")]
+struct Boot {
+    /// An address to listen on; repeatable. `[::]` takes IPv4 too
+    #[arg(long, value_name = "ADDRESS", default_value = "[::]:8080", value_parser = address)]
+    listen: Vec<SocketAddr>,
+    /// What URLs in scripts start with [default: http:// and the request's Host]
+    #[arg(long, value_name = "URL", value_parser = BaseUrl::parse)]
+    external_url: Option<BaseUrl>,
+    /// A label to add to every request, over what the machine says; repeatable, no identity keys
+    #[arg(long, value_name = "KEY=VALUE")]
+    label: Vec<String>,
+    /// How often /boot.ipxe asks before it goes on to the next boot device, over about 5 min by default; 0 for ever
+    #[arg(long = "boot-attempts", value_name = "COUNT", default_value_t = 10)]
+    attempts: u32,
+    /// Turn /v1/boot/ off: whoever knows a MAC can read that machine's configs there
+    #[arg(long)]
+    no_boot_api: bool,
+    /// How long a superseded config stays reachable, for boots in flight; 0 not at all
+    #[arg(long, value_name = "DURATION", default_value = "15m", value_parser = duration)]
+    retain: Duration,
+    /// How old the last good check of the repository may be before /ready says 503 [default: any age]
+    #[arg(long, value_name = "DURATION", value_parser = positive_duration)]
+    ready_max_age: Option<Duration>,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Process")]
+struct Process {
+    /// How long new connections are still taken after SIGTERM, while /ready says 503
+    #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = duration)]
+    drain_delay: Duration,
+    /// How long requests in flight get after that
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration)]
+    drain: Duration,
+    /// How log lines look
+    #[arg(long, value_name = "FORMAT", default_value = "human")]
+    log_format: Format,
+    /// What is logged: error, warn, info, debug or trace, or directives like gitboot=debug,hyper=info
+    #[arg(long, value_name = "FILTER", default_value = "info")]
+    log_level: String,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Format {
+    Human,
+    Json,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Limits of the repository; a revision over one is refused")]
+#[expect(
+    clippy::struct_field_names,
+    reason = "the fields are named like their flags"
+)]
+struct TreeLimits {
+    /// The number of files
+    #[arg(long, value_name = "COUNT", default_value_t = tree::Limits::default().files)]
+    max_files: usize,
+    /// The size of one file
+    #[arg(long, value_name = "SIZE", default_value = "4MiB", value_parser = bytes)]
+    max_file_bytes: u64,
+    /// The size of all files together
+    #[arg(long, value_name = "SIZE", default_value = "512MiB", value_parser = bytes)]
+    max_total_bytes: u64,
+    /// The number of folders above a file
+    #[arg(long, value_name = "COUNT", default_value_t = tree::Limits::default().depth)]
+    max_depth: usize,
+    /// The size of what one fetch receives
+    #[arg(long, value_name = "SIZE", default_value = "1GiB", value_parser = bytes)]
+    max_wire_bytes: u64,
+    /// The scalars, lists and maps of one YAML file once its aliases are followed
+    #[arg(long, value_name = "COUNT", default_value_t = Budget::default().nodes)]
+    max_yaml_nodes: usize,
+    /// The size of the scalars of one YAML file once its aliases are followed
+    #[arg(long, value_name = "SIZE", default_value = "8MiB", value_parser = memory)]
+    max_yaml_bytes: usize,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Limits of connections")]
+struct HttpLimits {
+    /// The size of a request's header section
+    #[arg(long, value_name = "SIZE", default_value = "16KiB", value_parser = memory)]
+    max_header_bytes: usize,
+    /// How long a request's header may take
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = positive_duration)]
+    header_timeout: Duration,
+    /// How long a connection may do nothing
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = positive_duration)]
+    idle_timeout: Duration,
+    /// The number of connections; more wait
+    #[arg(long, value_name = "COUNT", default_value_t = http::Limits::default().max_connections)]
+    max_connections: usize,
+    /// The number of connections of one address; more are turned away
+    #[arg(
+        long,
+        value_name = "COUNT",
+        default_value_t = http::Limits::default().max_connections_per_address
+    )]
+    max_connections_per_address: usize,
+}
+
+/// Runs the server.
+pub(super) fn run(args: &Args, vars: &[(OsString, OsString)]) -> anyhow::Result<Outcome> {
+    let filter = LogFilter::parse(&args.process.log_level)
+        .map_err(|error| Misuse(format!("--log-level: {error}")))?;
+    let format = match args.process.log_format {
+        Format::Human => LogFormat::Human,
+        Format::Json => LogFormat::Json,
+    };
+    let settings = settings(args)?;
+    let source = source_settings(&args.repository, &args.tree_limits, vars)?;
+    let options = compile::Options {
+        allow_empty: args.repository.allow_empty,
+        budget: Budget {
+            nodes: args.tree_limits.max_yaml_nodes,
+            bytes: args.tree_limits.max_yaml_bytes,
+        },
+    };
+    observe::init(format, filter);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?;
+    let result = runtime.block_on(async {
+        let server = Server::bind(settings)?;
+        server.run(wiring(source, options)?).await
+    });
+    runtime.shutdown_timeout(GIVE_UP_TIME);
+    result.map(|()| Outcome::Good)
+}
+
+fn settings(args: &Args) -> Result<Settings, Misuse> {
+    let Args {
+        repository,
+        boot,
+        process,
+        tree_limits: _,
+        http_limits,
+    } = args;
+    let fixed_labels =
+        FixedLabels::parse(&boot.label).map_err(|error| Misuse(format!("--label: {error}")))?;
+    Ok(Settings {
+        listen: boot.listen.clone(),
+        external_url: boot.external_url.clone(),
+        fixed_labels,
+        boot_attempts: boot.attempts,
+        boot_api: !boot.no_boot_api,
+        ready_max_age: boot.ready_max_age,
+        interval: repository.interval,
+        retain: boot.retain,
+        drain_delay: process.drain_delay,
+        drain: process.drain,
+        limits: http::Limits {
+            max_header_bytes: http_limits.max_header_bytes,
+            header_timeout: http_limits.header_timeout,
+            idle_timeout: http_limits.idle_timeout,
+            max_connections: http_limits.max_connections,
+            max_connections_per_address: http_limits.max_connections_per_address,
+        },
+    })
+}
+
+fn wiring(source: source::Settings, options: compile::Options) -> anyhow::Result<Wiring> {
+    Ok(Wiring {
+        desired: Box::new(Remote::new(source)?),
+        build: Arc::new(move |tree| build(tree, &options)),
+    })
+}
+
+fn build(tree: &Tree, options: &compile::Options) -> Built {
+    let manifests = manifest::parse(tree, options.budget);
+    let (snapshot, diagnostics) = compile::compile(tree, &manifests, options);
+    Built {
+        snapshot,
+        errors: diagnostics.error_count(),
+        warnings: diagnostics.warning_count(),
+        lines: diagnostics.iter().map(ToString::to_string).collect(),
+    }
+}
+
+fn source_settings(
+    repository: &Repository,
+    limits: &TreeLimits,
+    vars: &[(OsString, OsString)],
+) -> Result<source::Settings, Misuse> {
+    // clap would repeat the text, which may hold a secret.
+    let repo: RepoUrl = repository
+        .repo
+        .parse()
+        .map_err(|error| Misuse(format!("--repo: {error}")))?;
+    let path = repository.path.as_deref().map(served_root).transpose()?;
+    Ok(source::Settings {
+        repo,
+        reference: repository.reference.clone(),
+        path: path.flatten(),
+        state_dir: state_dir(repository.state_dir.as_deref(), vars),
+        limits: tree::Limits {
+            files: limits.max_files,
+            file_bytes: limits.max_file_bytes,
+            total_bytes: limits.max_total_bytes,
+            depth: limits.max_depth,
+        },
+        wire_bytes: limits.max_wire_bytes,
+        git_timeout: repository.git_timeout,
+        fetch_timeout: repository.fetch_timeout,
+        allow_empty: repository.allow_empty,
+    })
+}
+
+/// The served folder; `None` for the whole repository.
+fn served_root(text: &str) -> Result<Option<RepoPath>, Misuse> {
+    let text = text.trim_matches('/');
+    let text = text.strip_prefix("./").unwrap_or(text);
+    if matches!(text, "" | ".") {
+        return Ok(None);
+    }
+    let path = RepoPath::parse(text);
+    path.map(Some)
+        .map_err(|error| Misuse(format!("--path: {error}")))
+}
+
+/// The folder for state; `None` keeps everything in memory. systemd may give several folders, of which the first is ours.
+fn state_dir(flag: Option<&Path>, vars: &[(OsString, OsString)]) -> Option<PathBuf> {
+    if let Some(flag) = flag {
+        return (flag != Path::new("none")).then(|| flag.to_owned());
+    }
+    let var = |name: &str| {
+        let found = vars
+            .iter()
+            .find(|(key, value)| key == name && !value.is_empty());
+        found.map(|(_, value)| value)
+    };
+    let of_service = var("STATE_DIRECTORY").and_then(|dirs| std::env::split_paths(dirs).next());
+    let of_user = || var("XDG_STATE_HOME").map(|dir| Path::new(dir).join("gitboot"));
+    let of_home = || var("HOME").map(|dir| Path::new(dir).join(".local/state/gitboot"));
+    of_service.or_else(of_user).or_else(of_home)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn state(flag: Option<&str>, vars: &[(&str, &str)]) -> Option<PathBuf> {
+        let vars: Vec<_> = vars.iter().map(|(k, v)| (k.into(), v.into())).collect();
+        state_dir(flag.map(Path::new), &vars)
+    }
+
+    #[test]
+    fn state_stands_where_the_system_wants_it() {
+        let all = [
+            ("HOME", "/h"),
+            ("XDG_STATE_HOME", "/x"),
+            ("STATE_DIRECTORY", "/s:/t"),
+        ];
+        assert_eq!(state(Some("/f"), &all), Some("/f".into()));
+        assert_eq!(state(Some("none"), &all), None);
+        assert_eq!(state(None, &all), Some("/s".into()));
+        assert_eq!(state(None, &all[..2]), Some("/x/gitboot".into()));
+        assert_eq!(
+            state(None, &all[..1]),
+            Some("/h/.local/state/gitboot".into())
+        );
+        assert_eq!(state(None, &[("HOME", "")]), None);
+    }
+
+    #[test]
+    fn the_served_root_may_be_written_in_many_ways() {
+        for text in ["", "/", ".", "./"] {
+            assert!(served_root(text).unwrap().is_none(), "{text:?}");
+        }
+        for text in ["clusters/a", "/clusters/a/", "./clusters/a"] {
+            let path = served_root(text).unwrap().unwrap();
+            assert_eq!(path.as_str(), "clusters/a");
+        }
+        assert!(served_root("../a").is_err());
+    }
+}

@@ -1,0 +1,386 @@
+//! The accept loop: connections with limits, timeouts and an end.
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::io::{self, ErrorKind};
+use std::net::{IpAddr, SocketAddr};
+use std::pin::pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use ::http::header::{CONNECTION, EXPECT};
+use ::http::{HeaderValue, Request, Uri};
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Empty};
+use hyper::body::{Body as _, Incoming};
+use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+
+use super::listen::Listener;
+use super::request::Arrival;
+use super::wire::{Activity, Watched};
+
+/// The longest target that gets an answer of ours, in bytes: hyper's own limit. A longer one gets hyper's.
+const TARGET_BYTES: usize = 64 << 10;
+
+/// The most bytes of a body that are read only to be thrown away, so that a client that posts sees the answer instead of
+/// a reset connection.
+const MAX_UNWANTED_BYTES: usize = 1 << 20;
+
+/// How long that may take.
+const UNWANTED_TIME: Duration = Duration::from_secs(5);
+
+/// How long the accept loop rests when the system has no more files or memory for another connection.
+const EXHAUSTED_PAUSE: Duration = Duration::from_millis(200);
+
+/// How often at most the log says that connections are turned away, so that a flood of them is not one of lines too.
+const COMPLAINT_INTERVAL: Duration = Duration::from_secs(60);
+
+/// What connections may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// The bytes of a request's header section.
+    pub max_header_bytes: usize,
+    /// How long a header may take from its first byte, or from the connection's beginning for the first one.
+    pub header_timeout: Duration,
+    /// How long a connection may do nothing.
+    pub idle_timeout: Duration,
+    /// The connections in all.
+    pub max_connections: usize,
+    /// The connections of one address.
+    pub max_connections_per_address: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            // Clients of ours send a few hundred bytes; proxies add some; this is what most servers take.
+            max_header_bytes: 16 << 10,
+            // A header is one packet; slower than this is a client that holds the connection.
+            header_timeout: Duration::from_secs(10),
+            // More than the ten seconds for which iPXE keeps a connection in its pool.
+            idle_timeout: Duration::from_secs(30),
+            // A rack row that is switched on at once, below the usual limit of open files in a service.
+            max_connections: 16_384,
+            // A whole site behind one translated address, and still a sixty-fourth of all.
+            max_connections_per_address: 256,
+        }
+    }
+}
+
+/// What answers requests: [`super::routes`] as a service.
+pub trait BootService:
+    Service<
+        Request<Empty<Bytes>>,
+        Response = warp::reply::Response,
+        Error = Infallible,
+        Future: Send,
+    > + Clone
+    + Send
+    + Sync
+    + 'static
+{
+}
+
+impl<S> BootService for S where
+    S: Service<
+            Request<Empty<Bytes>>,
+            Response = warp::reply::Response,
+            Error = Infallible,
+            Future: Send,
+        > + Clone
+        + Send
+        + Sync
+        + 'static
+{
+}
+
+/// Where connections come in: counts them, and ends them when asked.
+#[derive(Debug)]
+pub struct Door {
+    limits: Limits,
+    /// One permit a connection.
+    permits: Arc<Semaphore>,
+    /// The number of permits.
+    total: u32,
+    by_address: Mutex<HashMap<IpAddr, usize>>,
+    complained: Mutex<Option<Instant>>,
+    closing: watch::Sender<bool>,
+}
+
+impl Door {
+    /// A door with these limits.
+    #[must_use]
+    pub fn new(limits: Limits) -> Arc<Self> {
+        let most = u32::try_from(Semaphore::MAX_PERMITS).unwrap_or(u32::MAX);
+        let total = u32::try_from(limits.max_connections)
+            .unwrap_or(most)
+            .clamp(1, most);
+        Arc::new(Self {
+            limits,
+            permits: Arc::new(Semaphore::new(total as usize)),
+            total,
+            by_address: Mutex::default(),
+            complained: Mutex::default(),
+            closing: watch::Sender::new(false),
+        })
+    }
+
+    /// Takes connections from this listener and answers their requests until [`Self::close`] is called. Nothing else
+    /// ends it.
+    pub async fn serve<S: BootService>(self: Arc<Self>, listener: Listener, service: S) {
+        let mut closing = self.closing.subscribe();
+        loop {
+            let accepted = tokio::select! {
+                accepted = listener.socket.accept() => accepted,
+                () = closed(&mut closing) => return,
+            };
+            match accepted {
+                Ok((stream, peer)) => {
+                    // At the limit the next connection waits here, and the ones after it in the kernel's queue.
+                    let permit = tokio::select! {
+                        permit = self.permit() => permit,
+                        () = closed(&mut closing) => return,
+                    };
+                    if let (Some(permit), Some(place)) = (permit, self.place(peer)) {
+                        let door = Arc::clone(&self);
+                        let service = service.clone();
+                        tokio::spawn(async move {
+                            door.connection(stream, peer, service).await;
+                            drop((place, permit));
+                        });
+                    }
+                }
+                Err(error) => self.accept_failed(&error).await,
+            }
+        }
+    }
+
+    /// Closes the listeners. Connections end once their request in flight is answered.
+    pub fn close(&self) {
+        self.closing.send_replace(true);
+    }
+
+    /// Waits until no connection is left.
+    pub async fn empty(&self) {
+        // Fails only when the semaphore is closed, which nobody does.
+        let _ = self.permits.acquire_many(self.total).await;
+    }
+
+    /// How many connections are open.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        (self.total as usize).saturating_sub(self.permits.available_permits())
+    }
+
+    async fn permit(&self) -> Option<OwnedSemaphorePermit> {
+        if self.permits.available_permits() == 0 {
+            self.complain(format_args!(
+                "{} connections are open, the next ones wait (`--max-connections`)",
+                self.total
+            ));
+        }
+        Arc::clone(&self.permits).acquire_owned().await.ok()
+    }
+
+    /// A place among the connections of one address, or `None` when all of them are taken.
+    fn place(self: &Arc<Self>, peer: SocketAddr) -> Option<Place> {
+        let address = peer.ip().to_canonical();
+        let limit = self.limits.max_connections_per_address;
+        let mut by_address = lock(&self.by_address);
+        let count = by_address.entry(address).or_default();
+        if *count >= limit {
+            drop(by_address);
+            self.complain(format_args!(
+                "a connection from {address} is turned away, {limit} are open (`--max-connections-per-address`)"
+            ));
+            return None;
+        }
+        *count += 1;
+        drop(by_address);
+        let door = Arc::clone(self);
+        Some(Place { door, address })
+    }
+
+    async fn accept_failed(&self, error: &io::Error) {
+        // These are the fault of one client, which is gone; the rest is the system's and passes.
+        if !matches!(
+            error.kind(),
+            ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset | ErrorKind::Interrupted
+        ) {
+            self.complain(format_args!(
+                "no connection can be accepted for now: {error}"
+            ));
+            tokio::time::sleep(EXHAUSTED_PAUSE).await;
+        }
+    }
+
+    fn complain(&self, what: std::fmt::Arguments<'_>) {
+        let now = Instant::now();
+        let mut complained = lock(&self.complained);
+        if complained.is_none_or(|at| now.saturating_duration_since(at) >= COMPLAINT_INTERVAL) {
+            *complained = Some(now);
+            tracing::warn!("{what}");
+        }
+    }
+
+    async fn connection<S: BootService>(&self, stream: TcpStream, peer: SocketAddr, service: S) {
+        let Ok(local) = stream.local_addr() else {
+            return;
+        };
+        // Answers are one write each; waiting to fill a packet only delays them.
+        let _ = stream.set_nodelay(true);
+        let activity = Arc::new(Activity::new());
+        let answer = service_fn(|request: Request<Incoming>| {
+            let arrival = arrival_of(&request, canonical(peer), canonical(local));
+            answer(request, arrival, &service, &activity)
+        });
+        let io = TokioIo::new(Watched::new(stream, Arc::clone(&activity)));
+        let mut connection = pin!(
+            http1::Builder::new()
+                .half_close(true)
+                .header_read_timeout(None)
+                .max_buf_size(self.limits.max_header_bytes.saturating_add(TARGET_BYTES))
+                .serve_connection(io, answer)
+        );
+        let mut closing = self.closing.subscribe();
+        let mut is_closing = false;
+        let mut pause = pin!(tokio::time::sleep(self.limits.header_timeout));
+        loop {
+            tokio::select! {
+                result = connection.as_mut() => {
+                    if let Err(error) = result {
+                        tracing::debug!(client = %peer.ip().to_canonical(), "connection ended: {error}");
+                    }
+                    return;
+                }
+                () = pause.as_mut() => {
+                    let now = Instant::now();
+                    let deadline = self.deadline(&activity);
+                    if deadline <= now {
+                        return;
+                    }
+                    // A header that begins meanwhile has a nearer deadline, so look again by then.
+                    let next = deadline.min(now + self.limits.header_timeout);
+                    pause.as_mut().reset(next.into());
+                }
+                () = closed(&mut closing), if !is_closing => {
+                    is_closing = true;
+                    connection.as_mut().graceful_shutdown();
+                }
+            }
+        }
+    }
+
+    fn deadline(&self, activity: &Activity) -> Instant {
+        activity.deadline(self.limits.header_timeout, self.limits.idle_timeout)
+    }
+}
+
+/// One connection of an address; gives its place back when it ends.
+struct Place {
+    door: Arc<Door>,
+    address: IpAddr,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut by_address = lock(&self.door.by_address);
+        if let Some(count) = by_address.get_mut(&self.address) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                by_address.remove(&self.address);
+            }
+        }
+    }
+}
+
+/// Nobody panics while holding one of these locks, and the numbers inside are sound at any time.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Waits until the door is closed.
+async fn closed(closing: &mut watch::Receiver<bool>) {
+    // The sender lives in the door, which outlives all of its connections.
+    let _ = closing.wait_for(|closing| *closing).await;
+}
+
+/// An IPv4 client of a socket for both families has a mapped address; show it as what it is.
+fn canonical(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip().to_canonical(), address.port())
+}
+
+fn arrival_of(request: &Request<Incoming>, peer: SocketAddr, local: SocketAddr) -> Arrival {
+    Arrival {
+        peer,
+        local,
+        scheme: "http",
+        version: request.version(),
+        authority: request
+            .uri()
+            .authority()
+            .map(|authority| authority.as_str().to_owned()),
+    }
+}
+
+/// The path and query alone. A target without any (`CONNECT host:80`) asks for `/`, where nothing is: warp's filters
+/// panic without a path.
+fn origin_form(target: &Uri) -> Uri {
+    let path_and_query = target.path_and_query().cloned();
+    path_and_query.map_or_else(|| Uri::from_static("/"), Uri::from)
+}
+
+/// Answers one request. Its body is read and thrown away, as far as that is cheap.
+async fn answer<S>(
+    request: Request<Incoming>,
+    arrival: Arrival,
+    service: &S,
+    activity: &Activity,
+) -> Result<warp::reply::Response, Infallible>
+where
+    S: BootService,
+{
+    let (mut parts, body) = request.into_parts();
+    let is_drained = drain(body, parts.headers.contains_key(EXPECT)).await;
+    activity.request_read();
+    parts.extensions.insert(arrival);
+    parts.uri = origin_form(&parts.uri);
+    let request = Request::from_parts(parts, Empty::new());
+    let mut response = service.call(request).await?;
+    if !is_drained {
+        let close = HeaderValue::from_static("close");
+        response.headers_mut().insert(CONNECTION, close);
+    }
+    Ok(response)
+}
+
+/// Reads an unwanted body to its end; `false` when that would take too much or too long. A client that waits for `100
+/// Continue` has not sent its body, and reading would ask for it.
+async fn drain(mut body: Incoming, waits: bool) -> bool {
+    if body.is_end_stream() {
+        return true;
+    }
+    if waits {
+        return false;
+    }
+    let read = async {
+        let mut bytes = 0_usize;
+        while let Some(frame) = body.frame().await {
+            let length = frame.map_or(MAX_UNWANTED_BYTES, |frame| {
+                frame.data_ref().map_or(0, Bytes::len)
+            });
+            bytes = bytes.saturating_add(length);
+            if bytes >= MAX_UNWANTED_BYTES {
+                return false;
+            }
+        }
+        true
+    };
+    tokio::time::timeout(UNWANTED_TIME, read)
+        .await
+        .unwrap_or(false)
+}

@@ -1,0 +1,405 @@
+//! From a request and a publication to an answer: pure, so that it is tested without a socket.
+
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use ::http::{Method, Response, StatusCode};
+use bytes::Bytes;
+
+use super::Settings;
+use super::host::authority_of;
+use super::reply::{Record, Reply};
+use super::request::Asked;
+use super::route::Route;
+use crate::id::ConfigId;
+use crate::label::{LabelError, Labels};
+use crate::observe::{self, Answered};
+use crate::publish::Publication;
+use crate::render::{self, BaseUrl, RenderError};
+use crate::snapshot::{Config, Match, NoMatch};
+use crate::tree::Revision;
+
+/// The longest path and query, in bytes: iPXE sends any length, and 64 labels of 256 bytes fit.
+const MAX_TARGET_BYTES: usize = 16 << 10;
+
+/// The name under which a Profile's script stands among its configs in the boot API.
+const SCRIPT_NAME: &str = "boot.ipxe";
+
+/// After how many seconds clients come back meanwhile.
+const STARTING_RETRY_SECONDS: u64 = 5;
+
+/// Answers a request and logs the answer if it is one that matters to a machine.
+pub(super) fn answer(
+    asked: &Asked<'_>,
+    publication: &Publication,
+    settings: &Settings,
+) -> Response<Bytes> {
+    let now = Instant::now();
+    let route = Route::of(asked.path);
+    let request = Request {
+        asked,
+        publication,
+        settings,
+        now,
+    };
+    let (reply, record) = request.answer(&route);
+    if let Some(name) = route.logged_as() {
+        observe::answered(&Answered {
+            route: name,
+            client: asked.arrival.peer.ip(),
+            labels: record.labels.as_ref(),
+            machine: record.machine,
+            assignment: record.assignment,
+            profile: record.profile,
+            config: record.config,
+            revision: record.revision,
+            status: reply.status().as_u16(),
+            reason: record.reason,
+            detail: record.detail.as_deref(),
+            micros: u64::try_from(now.elapsed().as_micros()).unwrap_or(u64::MAX),
+        });
+    }
+    reply.into_response(asked.method == Method::HEAD)
+}
+
+type Answer<'p> = (Reply, Record<'p>);
+
+/// Everything that one answer is made of.
+#[derive(Clone, Copy)]
+struct Request<'p> {
+    asked: &'p Asked<'p>,
+    publication: &'p Publication,
+    settings: &'p Settings,
+    now: Instant,
+}
+
+impl<'p> Request<'p> {
+    fn answer(self, route: &Route<'_>) -> Answer<'p> {
+        if let Some(refused) = self.refuse() {
+            return refused;
+        }
+        let Some(base) = self.base() else {
+            let reply = Reply::line(StatusCode::BAD_REQUEST, "bad host\n");
+            return (reply, Record::because("bad_host"));
+        };
+        match route {
+            Route::BootScript => {
+                let body = self.settings.boot_script.clone();
+                (Reply::script(body), Record::because("ok"))
+            }
+            Route::Script => self.script(None, &base),
+            Route::ScriptOfMac(Some(mac)) => self.script(Some(mac), &base),
+            Route::ScriptOfMac(None) => not_found("malformed_mac"),
+            Route::Config(Some(id)) => self.config(*id, &base),
+            Route::ConfigOfDir {
+                id: Some(id),
+                labels,
+                name,
+            } => self.config_of_dir(*id, labels, name, &base),
+            Route::Config(None) | Route::ConfigOfDir { id: None, .. } => {
+                not_found("malformed_uuid")
+            }
+            Route::BootApi { mac, name } if self.settings.boot_api => {
+                self.boot_api(mac.as_deref(), name, &base)
+            }
+            Route::Health => (
+                Reply::line(StatusCode::OK, "ok\n").uncached(),
+                Record::because("ok"),
+            ),
+            Route::Ready => self.ready(),
+            Route::BootApi { .. } | Route::Unknown => not_found("unknown_route"),
+        }
+    }
+
+    /// What no route takes.
+    fn refuse(self) -> Option<Answer<'p>> {
+        if self.asked.target_bytes() > MAX_TARGET_BYTES {
+            let reply = Reply::line(StatusCode::URI_TOO_LONG, "the request target is too long\n");
+            return Some((reply, Record::because("target_too_long")));
+        }
+        if !matches!(*self.asked.method, Method::GET | Method::HEAD) {
+            return Some((Reply::method_not_allowed(), Record::because("method")));
+        }
+        if self.asked.header_bytes() > self.settings.max_header_bytes {
+            let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+            let reply = Reply::line(status, "the header is too large\n");
+            return Some((reply, Record::because("header_too_large")));
+        }
+        None
+    }
+
+    /// What URLs start with; `None` for a request without a usable host.
+    fn base(self) -> Option<BaseUrl> {
+        let arrival = self.asked.arrival;
+        let authority = authority_of(
+            arrival.version,
+            arrival.authority.as_deref(),
+            self.asked.headers,
+            arrival.local,
+        )?;
+        let external = self.settings.external_url.clone();
+        Some(external.unwrap_or_else(|| BaseUrl::of_request(arrival.scheme, &authority)))
+    }
+
+    /// The answer as long as nothing is published.
+    fn starting(self, record: &mut Record<'_>) -> Reply {
+        record.reason = "starting";
+        let status = StatusCode::SERVICE_UNAVAILABLE;
+        let reply = Reply::line(status, "nothing is published yet\n").uncached();
+        if self.now < self.settings.starting_until {
+            reply.retry_after(STARTING_RETRY_SECONDS)
+        } else {
+            reply
+        }
+    }
+
+    fn script(self, mac: Option<&str>, base: &BaseUrl) -> Answer<'p> {
+        let mut record = Record::default();
+        let reply = match self.labels(self.asked.query, mac) {
+            Ok(labels) => {
+                let reply = self.script_for(&labels, base, &mut record);
+                record.labels = Some(labels);
+                reply
+            }
+            Err(error) => bad_labels(&error, &mut record),
+        };
+        (reply.uncached(), record)
+    }
+
+    fn script_for(self, labels: &Labels, base: &BaseUrl, record: &mut Record<'p>) -> Reply {
+        let Some(snapshot) = self.publication.snapshot.as_deref() else {
+            return self.starting(record);
+        };
+        record.revision = Some(snapshot.revision().as_str());
+        let reply = match snapshot.find(labels) {
+            Ok(matched) => script(&matched, labels, base, record),
+            Err(none) => unassigned(none, record),
+        };
+        reply.of(snapshot.revision())
+    }
+
+    fn labels(self, query: &str, mac: Option<&str>) -> Result<Labels, LabelError> {
+        let fixed = &self.settings.fixed_labels;
+        match mac {
+            Some(mac) => Labels::parse_with_mac(query, mac, fixed),
+            None => Labels::parse(query, fixed),
+        }
+    }
+
+    fn config(self, id: ConfigId, base: &BaseUrl) -> Answer<'p> {
+        match self.publication.config(id, self.now) {
+            Some((config, revision)) => self.known_config(config, revision, self.asked.query, base),
+            None => self.unknown_config(),
+        }
+    }
+
+    fn config_of_dir(self, id: ConfigId, labels: &str, name: &str, base: &BaseUrl) -> Answer<'p> {
+        let dir = self.publication.config_dir(id, self.now);
+        let found = dir.and_then(|(dir, revision)| Some((dir.configs.get(name)?, revision)));
+        let Some((config, revision)) = found else {
+            return self.unknown_config();
+        };
+        let query = match (labels, self.asked.query) {
+            ("", query) => query.to_owned(),
+            (labels, "") => labels.to_owned(),
+            (labels, query) => format!("{labels}&{query}"),
+        };
+        self.known_config(config, revision, &query, base)
+    }
+
+    fn unknown_config(self) -> Answer<'p> {
+        let Some(snapshot) = self.publication.snapshot.as_deref() else {
+            let mut record = Record::default();
+            return (self.starting(&mut record), record);
+        };
+        let (reply, mut record) = not_found("unknown_config");
+        record.revision = Some(snapshot.revision().as_str());
+        (reply.of(snapshot.revision()), record)
+    }
+
+    fn known_config(
+        self,
+        config: &'p Config,
+        revision: &'p Revision,
+        query: &str,
+        base: &BaseUrl,
+    ) -> Answer<'p> {
+        let mut record = Record {
+            config: Some(config.name.as_str()),
+            revision: Some(revision.as_str()),
+            ..Record::default()
+        };
+        let labels = match self.labels(query, None) {
+            Ok(labels) => labels,
+            Err(error) => return (bad_labels(&error, &mut record).of(revision), record),
+        };
+        let reply = match render::config(config, &labels, base) {
+            Ok(body) => self.config_body(config, body, &mut record),
+            Err(error) => failed(&error, &mut record),
+        };
+        record.labels = Some(labels);
+        (reply.of(revision), record)
+    }
+
+    fn config_body(self, config: &Config, body: Bytes, record: &mut Record<'_>) -> Reply {
+        let says_host = config.prints_base_url && self.settings.external_url.is_none();
+        let cacheable = config.labels.is_empty() && !says_host;
+        let reply = Reply::config(&config.content_type, body, cacheable, self.asked.headers);
+        record.reason = if reply.status() == StatusCode::NOT_MODIFIED {
+            "not_modified"
+        } else {
+            "ok"
+        };
+        reply
+    }
+
+    /// Ironic's boot configuration API. Whatever goes wrong gives one and the same 404, so that nobody learns which MACs
+    /// exist; the log knows the reason.
+    fn boot_api(self, mac: Option<&str>, name: &str, base: &BaseUrl) -> Answer<'p> {
+        let mut record = Record::default();
+        let labels = self.labels(self.asked.query, mac);
+        let Some(snapshot) = self.publication.snapshot.as_deref() else {
+            let reply = self.starting(&mut record);
+            record.labels = labels.ok();
+            return (reply, record);
+        };
+        record.revision = Some(snapshot.revision().as_str());
+        let reply = match (mac, labels) {
+            (None, _) => {
+                record.reason = "malformed_mac";
+                None
+            }
+            (_, Err(error)) => Some(bad_labels(&error, &mut record)),
+            (_, Ok(labels)) => {
+                let reply = match snapshot.find(&labels) {
+                    Ok(matched) => self.named(&matched, name, &labels, base, &mut record),
+                    Err(none) => Some(unassigned(none, &mut record)),
+                };
+                record.labels = Some(labels);
+                reply
+            }
+        };
+        let is_good =
+            |reply: &Reply| matches!(reply.status(), StatusCode::OK | StatusCode::NOT_MODIFIED);
+        let reply = reply
+            .filter(is_good)
+            .unwrap_or_else(|| Reply::line(StatusCode::NOT_FOUND, "not found\n"));
+        (reply.uncached().of(snapshot.revision()), record)
+    }
+
+    /// The script or the config of this name.
+    fn named(
+        self,
+        matched: &Match<'p>,
+        name: &str,
+        labels: &Labels,
+        base: &BaseUrl,
+        record: &mut Record<'p>,
+    ) -> Option<Reply> {
+        if name == SCRIPT_NAME {
+            return Some(script(matched, labels, base, record));
+        }
+        record.matched(matched);
+        let Some(config) = matched.config(name) else {
+            record.reason = "unknown_config";
+            return None;
+        };
+        record.config = Some(config.name.as_str());
+        match render::config(config, labels, base) {
+            Ok(body) => Some(self.config_body(config, body, record)),
+            Err(error) => Some(failed(&error, record)),
+        }
+    }
+
+    fn ready(self) -> Answer<'p> {
+        let last_good = self.publication.last_good_check;
+        let stale = match (self.settings.ready_max_age, last_good) {
+            (Some(limit), Some(at)) => self.now.saturating_duration_since(at) > limit,
+            (Some(_), None) => true,
+            (None, _) => false,
+        };
+        let (status, line) = if self.settings.draining.load(Ordering::Relaxed) {
+            (StatusCode::SERVICE_UNAVAILABLE, "draining\n")
+        } else if self.publication.snapshot.is_none() {
+            (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "nothing is published yet\n",
+            )
+        } else if stale {
+            (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "the repository has not been checked for too long\n",
+            )
+        } else {
+            (StatusCode::OK, "ready\n")
+        };
+        (Reply::line(status, line).uncached(), Record::because("ok"))
+    }
+}
+
+fn script<'p>(
+    matched: &Match<'p>,
+    labels: &Labels,
+    base: &BaseUrl,
+    record: &mut Record<'p>,
+) -> Reply {
+    record.matched(matched);
+    match render::script(matched, labels, base) {
+        Ok(body) => {
+            record.reason = "ok";
+            Reply::script(body)
+        }
+        Err(error) => failed(&error, record),
+    }
+}
+
+fn failed(error: &RenderError, record: &mut Record<'_>) -> Reply {
+    match error {
+        RenderError::NoScript => {
+            record.reason = "no_script";
+            Reply::line(
+                StatusCode::NOT_FOUND,
+                "this machine's Profile has no script\n",
+            )
+        }
+        RenderError::Failed(detail) => {
+            record.reason = "render_failed";
+            record.detail = Some(detail.clone());
+            internal_error()
+        }
+    }
+}
+
+fn internal_error() -> Reply {
+    let status = StatusCode::INTERNAL_SERVER_ERROR;
+    Reply::line(status, "this could not be rendered\n").uncached()
+}
+
+fn unassigned<'p>(none: NoMatch<'p>, record: &mut Record<'p>) -> Reply {
+    record.reason = none.reason();
+    match none {
+        NoMatch::Unassigned => {}
+        NoMatch::IdentityConflict { assignment } | NoMatch::NoProfile { assignment } => {
+            record.assignment = Some(assignment);
+        }
+    }
+    Reply::line(StatusCode::NOT_FOUND, "no Assignment for this machine\n")
+}
+
+fn bad_labels(error: &LabelError, record: &mut Record<'_>) -> Reply {
+    let (reason, line) = match error {
+        LabelError::TooMany => ("too_many_labels", "too many labels\n"),
+        LabelError::Repeated(_) => (
+            "repeated_label",
+            "a label is repeated with different values\n",
+        ),
+    };
+    record.reason = reason;
+    Reply::line(StatusCode::BAD_REQUEST, line).uncached()
+}
+
+fn not_found<'p>(reason: &'static str) -> Answer<'p> {
+    // A cache between us must not outlive the commit that makes this path known.
+    let reply = Reply::line(StatusCode::NOT_FOUND, "not found\n").uncached();
+    (reply, Record::because(reason))
+}

@@ -1,0 +1,163 @@
+//! `boot.ipxe`: the first script, which collects the labels and chains to the machine's own.
+//!
+//! It has to run on the oldest iPXE around, that of 2019: a relative URI must hold no colon once its settings are
+//! expanded (so `:hexhyp` for MACs), and free text travels as hex bytes because old versions decode and encode queries on
+//! the way (so `:hexraw`).
+
+use std::fmt::Write as _;
+
+use bytes::Bytes;
+
+/// The labels whose values come from a vocabulary without blanks and colons.
+const PLAIN: [&str; 2] = ["buildarch", "platform"];
+
+/// The labels that hold whatever a vendor or a DHCP server wrote.
+const FREE_TEXT: [&str; 6] = [
+    "serial",
+    "asset",
+    "manufacturer",
+    "product",
+    "hostname",
+    "domain",
+];
+
+/// How many network cards are asked for their MAC, beside the one that boots: servers have four, some have eight.
+const CARDS: usize = 8;
+
+/// By how many seconds each pause is longer than the one before. Ten attempts with the shell's offer in every pause take
+/// 297 seconds: 6 + 12 + … + 54, and nine times [`OFFER_SECONDS`].
+const STEP_SECONDS: u32 = 6;
+
+/// The longest pause, in seconds: a machine that waits for its Assignment should boot within a minute of it.
+const LONGEST_SECONDS: u32 = 54;
+
+/// How long the shell is offered, in seconds: long enough to read the line and press a key.
+const OFFER_SECONDS: u32 = 3;
+
+/// The script, for this many attempts; 0 tries for ever.
+#[must_use]
+pub fn boot_script(attempts: u32) -> Bytes {
+    let mut script = String::from("#!ipxe\n");
+    let of = if attempts == 0 {
+        String::new()
+    } else {
+        format!(" of {attempts}")
+    };
+    // Writing into a string cannot fail.
+    let _ = writeln!(script, "set gitboot-query {}", query());
+    let _ = writeln!(script, "set gitboot-attempt:int32 1");
+    let _ = writeln!(script, "set gitboot-pause:int32 {STEP_SECONDS}");
+    let _ = writeln!(script, ":gitboot-ask");
+    let _ = writeln!(
+        script,
+        "echo gitboot: asking for the script of this machine, attempt ${{gitboot-attempt}}{of}"
+    );
+    let _ = writeln!(
+        script,
+        "chain --replace --autofree ipxe?${{gitboot-query}} || echo gitboot: no script, error ${{errno}}"
+    );
+    if attempts > 0 {
+        let _ = writeln!(
+            script,
+            "iseq ${{gitboot-attempt}} {attempts} && goto gitboot-give-up ||"
+        );
+    }
+    let _ = writeln!(
+        script,
+        "echo gitboot: trying again in ${{gitboot-pause}} seconds"
+    );
+    offer_shell(&mut script);
+    let _ = writeln!(script, "sleep ${{gitboot-pause}} ||");
+    let _ = writeln!(
+        script,
+        "iseq ${{gitboot-pause}} {LONGEST_SECONDS} || inc gitboot-pause {STEP_SECONDS}"
+    );
+    let _ = writeln!(script, "inc gitboot-attempt");
+    let _ = writeln!(script, "goto gitboot-ask");
+    if attempts > 0 {
+        let _ = writeln!(script, ":gitboot-give-up");
+        let _ = writeln!(
+            script,
+            "echo gitboot: giving up, going on to the next boot device"
+        );
+        offer_shell(&mut script);
+        let _ = writeln!(script, "exit 1");
+    }
+    Bytes::from(script)
+}
+
+/// The query with settings that iPXE expands. The booting card's MAC comes first: it decides between Assignments.
+fn query() -> String {
+    let mut query = String::from("uuid=${uuid}&mac=${mac:hexhyp}");
+    for card in 0..CARDS {
+        let _ = write!(query, "&mac=${{net{card}/mac:hexhyp}}");
+    }
+    for label in PLAIN {
+        let _ = write!(query, "&{label}=${{{label}}}");
+    }
+    for label in FREE_TEXT {
+        let _ = write!(query, "&{label}.hex=${{{label}:hexraw}}");
+    }
+    query
+}
+
+fn offer_shell(script: &mut String) {
+    let _ = writeln!(
+        script,
+        "prompt --key 0x02 --timeout {OFFER_SECONDS}000 gitboot: press Ctrl-B for a shell && shell ||"
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_script_tries_as_often_as_it_was_told() {
+        let script = boot_script(10);
+        let expected = "#!ipxe
+set gitboot-query uuid=${uuid}&mac=${mac:hexhyp}&mac=${net0/mac:hexhyp}&mac=${net1/mac:hexhyp}&mac=${net2/mac:hexhyp}&mac=${net3/mac:hexhyp}&mac=${net4/mac:hexhyp}&mac=${net5/mac:hexhyp}&mac=${net6/mac:hexhyp}&mac=${net7/mac:hexhyp}&buildarch=${buildarch}&platform=${platform}&serial.hex=${serial:hexraw}&asset.hex=${asset:hexraw}&manufacturer.hex=${manufacturer:hexraw}&product.hex=${product:hexraw}&hostname.hex=${hostname:hexraw}&domain.hex=${domain:hexraw}
+set gitboot-attempt:int32 1
+set gitboot-pause:int32 6
+:gitboot-ask
+echo gitboot: asking for the script of this machine, attempt ${gitboot-attempt} of 10
+chain --replace --autofree ipxe?${gitboot-query} || echo gitboot: no script, error ${errno}
+iseq ${gitboot-attempt} 10 && goto gitboot-give-up ||
+echo gitboot: trying again in ${gitboot-pause} seconds
+prompt --key 0x02 --timeout 3000 gitboot: press Ctrl-B for a shell && shell ||
+sleep ${gitboot-pause} ||
+iseq ${gitboot-pause} 54 || inc gitboot-pause 6
+inc gitboot-attempt
+goto gitboot-ask
+:gitboot-give-up
+echo gitboot: giving up, going on to the next boot device
+prompt --key 0x02 --timeout 3000 gitboot: press Ctrl-B for a shell && shell ||
+exit 1
+";
+        assert_eq!(std::str::from_utf8(&script).unwrap(), expected);
+    }
+
+    #[test]
+    fn zero_attempts_never_give_up() {
+        let script = boot_script(0);
+        let script = std::str::from_utf8(&script).unwrap();
+        assert!(!script.contains("give-up"), "{script}");
+        assert!(!script.contains("exit"), "{script}");
+        assert!(script.ends_with("goto gitboot-ask\n"), "{script}");
+    }
+
+    #[test]
+    fn ten_attempts_take_about_five_minutes() {
+        let mut pause = STEP_SECONDS;
+        let mut total = 0;
+        for _ in 1..10 {
+            total += pause + OFFER_SECONDS;
+            pause = if pause == LONGEST_SECONDS {
+                pause
+            } else {
+                pause + STEP_SECONDS
+            };
+        }
+        assert_eq!(total, 297);
+    }
+}

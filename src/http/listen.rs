@@ -1,0 +1,114 @@
+//! Listening sockets.
+
+use std::fmt;
+use std::io::{self, ErrorKind};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::TcpListener;
+
+/// How many connections may wait to be accepted: the kernel's own default limit, which cuts larger numbers.
+const BACKLOG: i32 = 4096;
+
+/// A socket that listens.
+#[derive(Debug)]
+pub struct Listener {
+    /// The socket.
+    pub(super) socket: TcpListener,
+    address: SocketAddr,
+}
+
+impl Listener {
+    /// The address that it listens on, the port resolved.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+/// An address that cannot be listened on. The text names the address and the way out.
+#[derive(Debug)]
+pub struct BindError {
+    address: SocketAddr,
+    source: io::Error,
+}
+
+impl fmt::Display for BindError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { address, source } = self;
+        write!(f, "cannot listen on `{address}`: ")?;
+        match source.kind() {
+            ErrorKind::AddrInUse => f.write_str(
+                "the address is in use; stop what listens there or choose another with `--listen`",
+            ),
+            ErrorKind::PermissionDenied => f.write_str(
+                "permission denied; ports below 1024 need `CAP_NET_BIND_SERVICE`, or choose another with `--listen`",
+            ),
+            ErrorKind::AddrNotAvailable => f.write_str(
+                "no interface has this address; choose another with `--listen`",
+            ),
+            _ => write!(f, "{source}; choose another address with `--listen`"),
+        }
+    }
+}
+
+// The text already says what the system said, so there is no source to print behind it.
+impl std::error::Error for BindError {}
+
+/// Listens on all of these addresses. An unspecified IPv6 address takes IPv4 too, unless the same port is asked for on an
+/// IPv4 address as well; where there is no IPv6, it takes IPv4 alone. Must be called inside the runtime.
+///
+/// # Errors
+/// Names the first address that cannot be listened on.
+pub fn bind(addresses: &[SocketAddr]) -> Result<Vec<Listener>, BindError> {
+    let one = |&address: &SocketAddr| {
+        let alone = |other: &SocketAddr| other.is_ipv4() && other.port() == address.port();
+        let both = address.port() == 0 || !addresses.iter().any(alone);
+        bind_one(address, both).map_err(|source| BindError { address, source })
+    };
+    addresses.iter().map(one).collect()
+}
+
+fn bind_one(address: SocketAddr, both_families: bool) -> io::Result<Listener> {
+    let socket = match open(address, both_families) {
+        Err(error) if address.ip().is_unspecified() && address.is_ipv6() && is_no_ipv6(&error) => {
+            tracing::warn!(
+                "this system has no IPv6, so only IPv4 is served on port {}",
+                address.port()
+            );
+            open(
+                SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), address.port()),
+                false,
+            )?
+        }
+        other => other?,
+    };
+    let socket = TcpListener::from_std(socket.into())?;
+    let address = socket.local_addr()?;
+    Ok(Listener { socket, address })
+}
+
+fn open(address: SocketAddr, both_families: bool) -> io::Result<Socket> {
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
+    if address.is_ipv6() {
+        // The system's default differs from host to host.
+        socket.set_only_v6(!(both_families && address.ip().is_unspecified()))?;
+    }
+    // A restarted server must not wait for the connections of the last one to time out.
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket)
+}
+
+/// Whether a socket could not be made because the kernel knows no IPv6, or has no address of it.
+fn is_no_ipv6(error: &io::Error) -> bool {
+    // The numbers are those of Linux; the standard library gives the first no stable kind.
+    const EAFNOSUPPORT: i32 = 97;
+    error.raw_os_error() == Some(EAFNOSUPPORT) || error.kind() == ErrorKind::AddrNotAvailable
+}

@@ -1,0 +1,92 @@
+//! The boot listener: what machines ask, over HTTP/1.
+//!
+//! [`routes`] is the whole of it without a socket; [`listen`] and [`Door`] add sockets, limits and an end.
+
+mod accept;
+mod answer;
+mod chain;
+mod etag;
+mod host;
+mod listen;
+mod reply;
+mod request;
+mod route;
+mod wire;
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
+
+use ::http::{HeaderMap, Method, Response};
+use bytes::Bytes;
+use hyper_util::service::TowerToHyperService;
+use warp::path::FullPath;
+use warp::{Filter, Rejection};
+
+pub use accept::{BootService, Door, Limits};
+pub use chain::boot_script;
+pub use listen::{BindError, Listener, bind};
+pub use request::{Arrival, Asked};
+
+use crate::label::FixedLabels;
+use crate::publish::Current;
+use crate::render::BaseUrl;
+
+/// How long after the start clients are asked to come back when nothing is published yet. A server that has had no
+/// repository for longer than this may be what its own git host boots from, so clients should go on.
+pub const STARTING: Duration = Duration::from_secs(5 * 60);
+
+/// What the routes are told at start.
+#[derive(Debug)]
+pub struct Settings {
+    /// What URLs start with; without it, the listener's scheme and the request's host.
+    pub external_url: Option<BaseUrl>,
+    /// Labels that are added to every request.
+    pub fixed_labels: FixedLabels,
+    /// Whether `/v1/boot/…` exists.
+    pub boot_api: bool,
+    /// What `/boot.ipxe` answers; see [`boot_script`].
+    pub boot_script: Bytes,
+    /// How old the last good check may be before `/ready` says no.
+    pub ready_max_age: Option<Duration>,
+    /// The most bytes of a request's header section.
+    pub max_header_bytes: usize,
+    /// Until when clients are asked to come back while nothing is published; see [`STARTING`].
+    pub starting_until: Instant,
+    /// Set once the server is about to end, so that `/ready` says no.
+    pub draining: Arc<AtomicBool>,
+}
+
+/// [`routes`] as [`Door`]s want it.
+pub fn service(current: Current, settings: Arc<Settings>) -> impl BootService {
+    TowerToHyperService::new(warp::service(routes(current, settings)))
+}
+
+/// All routes of the boot listener. Requests need an [`Arrival`] among their extensions.
+pub fn routes(
+    current: Current,
+    settings: Arc<Settings>,
+) -> impl Filter<Extract = (Response<Bytes>,), Error = Rejection> + Clone {
+    let query = warp::query::raw().or(warp::any().map(String::new)).unify();
+    warp::method()
+        .and(warp::path::full())
+        .and(query)
+        .and(warp::header::headers_cloned())
+        .and(warp::ext::get::<Arrival>())
+        .map(
+            move |method: Method,
+                  path: FullPath,
+                  query: String,
+                  headers: HeaderMap,
+                  arrival: Arrival| {
+                let asked = Asked {
+                    method: &method,
+                    path: path.as_str(),
+                    query: &query,
+                    headers: &headers,
+                    arrival: &arrival,
+                };
+                answer::answer(&asked, &current.load(), &settings)
+            },
+        )
+}

@@ -1,0 +1,231 @@
+//! The boot listener's table of routes.
+
+use std::borrow::Cow;
+
+use crate::id::ConfigId;
+use crate::label;
+
+/// What a path asks for. `None` stands for an identifier that can name nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Route<'r> {
+    /// The first stage, which chains to [`Route::Script`].
+    BootScript,
+    /// The script for the labels of the query.
+    Script,
+    /// The script for one MAC, in normal form.
+    ScriptOfMac(Option<String>),
+    /// One config.
+    Config(Option<ConfigId>),
+    /// One config of a config directory; the labels are still in query syntax.
+    ConfigOfDir {
+        id: Option<ConfigId>,
+        labels: &'r str,
+        name: Cow<'r, str>,
+    },
+    /// Ironic's boot configuration API.
+    BootApi {
+        mac: Option<String>,
+        name: Cow<'r, str>,
+    },
+    /// Whether the process serves.
+    Health,
+    /// Whether something is published.
+    Ready,
+    /// Nothing that we have.
+    Unknown,
+}
+
+/// The most segments of any route's path.
+const MAX_SEGMENTS: usize = 4;
+
+impl<'r> Route<'r> {
+    /// The route of a path that is still percent-encoded. Empty segments do not count: `//` and a trailing slash are
+    /// tolerated.
+    pub(super) fn of(path: &'r str) -> Self {
+        let mut raw = path.split('/').filter(|segment| !segment.is_empty());
+        let mut segments: [&str; MAX_SEGMENTS] = [""; MAX_SEGMENTS];
+        for (slot, segment) in segments.iter_mut().zip(raw.by_ref()) {
+            *slot = segment;
+        }
+        if raw.next().is_some() {
+            return Self::Unknown;
+        }
+        let [first, second, third, fourth] = segments;
+        match (first, second, third, fourth) {
+            ("boot.ipxe" | "boot.ipxe.0" | "autoexec.ipxe", "", "", "") => Self::BootScript,
+            ("ipxe", "", "", "") => Self::Script,
+            ("ipxe", mac, "", "") => Self::ScriptOfMac(normal_mac(mac)),
+            ("health" | "healthz", "", "", "") => Self::Health,
+            ("ready" | "readyz", "", "", "") => Self::Ready,
+            ("config" | "content", "", "", "") => Self::Unknown,
+            ("config" | "content", id, "", "") => Self::Config(ConfigId::parse(id)),
+            ("config" | "content", id, name, "") => Self::of_dir(id, "", name),
+            ("config" | "content", id, labels, name) => Self::of_dir(id, labels, name),
+            ("v1", "boot", mac, name) if !mac.is_empty() && !name.is_empty() => Self::BootApi {
+                mac: normal_mac(mac),
+                name: decode(name).unwrap_or_default(),
+            },
+            _ => Self::Unknown,
+        }
+    }
+
+    fn of_dir(id: &str, labels: &'r str, name: &'r str) -> Self {
+        Self::ConfigOfDir {
+            id: ConfigId::parse(id),
+            labels,
+            name: decode(name).unwrap_or_default(),
+        }
+    }
+
+    /// What log lines call this kind of route; `None` for routes that are not logged.
+    pub(super) fn logged_as(&self) -> Option<&'static str> {
+        match self {
+            Self::Script | Self::ScriptOfMac(_) => Some("script"),
+            Self::Config(_) | Self::ConfigOfDir { .. } => Some("config"),
+            Self::BootApi { .. } => Some("boot_api"),
+            Self::BootScript | Self::Health | Self::Ready | Self::Unknown => None,
+        }
+    }
+}
+
+fn normal_mac(segment: &str) -> Option<String> {
+    label::normalise("mac", &decode(segment)?).ok()
+}
+
+/// Decodes `%XX`; a malformed escape stays as it is. `None` when the result is not UTF-8.
+fn decode(segment: &str) -> Option<Cow<'_, str>> {
+    if !segment.contains('%') {
+        return Some(Cow::Borrowed(segment));
+    }
+    let mut decoded = Vec::with_capacity(segment.len());
+    let mut rest = segment.as_bytes();
+    while let Some((&byte, after)) = rest.split_first() {
+        match (byte, after) {
+            (b'%', [high, low, tail @ ..]) if hex(*high).is_some() && hex(*low).is_some() => {
+                decoded.push(hex(*high).unwrap_or(0) << 4 | hex(*low).unwrap_or(0));
+                rest = tail;
+            }
+            _ => {
+                decoded.push(byte);
+                rest = after;
+            }
+        }
+    }
+    String::from_utf8(decoded).ok().map(Cow::Owned)
+}
+
+fn hex(digit: u8) -> Option<u8> {
+    char::from(digit)
+        .to_digit(16)
+        .and_then(|value| u8::try_from(value).ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const ID: &str = "3b7e8f1c-1111-8222-8333-444455556666";
+
+    fn id() -> ConfigId {
+        ConfigId::parse(ID).unwrap()
+    }
+
+    #[test]
+    fn slashes_too_many_are_tolerated() {
+        for path in [
+            "/boot.ipxe",
+            "//boot.ipxe",
+            "/boot.ipxe/",
+            "/boot.ipxe.0",
+            "/autoexec.ipxe",
+        ] {
+            assert_eq!(Route::of(path), Route::BootScript, "{path}");
+        }
+        for path in ["/ipxe", "//ipxe", "/ipxe/"] {
+            assert_eq!(Route::of(path), Route::Script, "{path}");
+        }
+    }
+
+    #[test]
+    fn ids_are_read_in_any_case_and_in_one_form() {
+        assert_eq!(
+            Route::of(&format!("/config/{ID}")),
+            Route::Config(Some(id()))
+        );
+        assert_eq!(
+            Route::of(&format!("/content/{}", ID.to_uppercase())),
+            Route::Config(Some(id()))
+        );
+        assert_eq!(Route::of("/config/junk"), Route::Config(None));
+        assert_eq!(
+            Route::of(&format!("/config/{}", ID.replace('-', ""))),
+            Route::Config(None)
+        );
+    }
+
+    #[test]
+    fn directories_take_labels_as_a_segment_that_stays_encoded() {
+        let with = format!("/config/{ID}/serial.hex=41%3d&site=x/user%2ddata");
+        assert_eq!(
+            Route::of(&with),
+            Route::ConfigOfDir {
+                id: Some(id()),
+                labels: "serial.hex=41%3d&site=x",
+                name: "user-data".into()
+            }
+        );
+        let without = format!("/config/{ID}//meta-data");
+        assert_eq!(
+            Route::of(&without),
+            Route::ConfigOfDir {
+                id: Some(id()),
+                labels: "",
+                name: "meta-data".into()
+            }
+        );
+        assert_eq!(Route::of(&format!("/config/{ID}/a/b/c")), Route::Unknown);
+    }
+
+    #[test]
+    fn everything_else_is_unknown() {
+        for path in [
+            "/",
+            "",
+            "*",
+            "/boot",
+            "/ipxe/a/b",
+            "/v1",
+            "/v1/boot",
+            "/v1/boot/x",
+            "/config",
+            "/health/x",
+        ] {
+            assert_eq!(Route::of(path), Route::Unknown, "{path}");
+        }
+        assert_eq!(Route::of("/health"), Route::Health);
+        assert_eq!(Route::of("/healthz/"), Route::Health);
+        assert_eq!(Route::of("/ready"), Route::Ready);
+        assert_eq!(Route::of("/readyz"), Route::Ready);
+    }
+
+    #[test]
+    fn escapes_are_decoded_and_malformed_ones_stay() {
+        assert_eq!(decode("52%3A54%3a").as_deref(), Some("52:54:"));
+        assert_eq!(decode("a%2").as_deref(), Some("a%2"));
+        assert_eq!(decode("%zz%").as_deref(), Some("%zz%"));
+        assert_eq!(decode("%ff"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn decoding_never_panics_and_leaves_plain_text_alone(text in "\\PC*") {
+            if let Some(decoded) = decode(&text) {
+                prop_assert!(decoded.len() <= text.len());
+            }
+            let plain = text.replace('%', "");
+            let decoded = decode(&plain);
+            prop_assert_eq!(decoded.as_deref(), Some(plain.as_str()));
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! What the server tells people: log lines.
+//!
+//! Everything goes to stderr, one line an event. What a machine sent is untrusted: it passes through [`Printable`].
+
+use std::fmt::{self, Write as _};
+use std::io::IsTerminal as _;
+use std::net::IpAddr;
+
+use tracing_subscriber::EnvFilter;
+
+use crate::label::{Identity, Labels};
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Human,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Which events are logged: a level (`info`) or directives of the form `gitboot=debug,hyper=info`.
+#[derive(Debug)]
+pub struct LogFilter(EnvFilter);
+
+impl LogFilter {
+    /// Parses a filter.
+    ///
+    /// # Errors
+    /// Says what is wrong with the text.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        EnvFilter::try_new(text)
+            .map(Self)
+            .map_err(|error| error.to_string())
+    }
+}
+
+/// Sends all events of this process to stderr. The first call wins; later ones change nothing.
+pub fn init(format: LogFormat, filter: LogFilter) {
+    // A closed stderr must not end the server, so nothing is printed about it either.
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(filter.0)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .log_internal_errors(false)
+        .with_target(false);
+    let result = match format {
+        LogFormat::Human => lines.try_init(),
+        LogFormat::Json => lines
+            .json()
+            .flatten_event(true)
+            .with_current_span(false)
+            .with_span_list(false)
+            .try_init(),
+    };
+    if result.is_err() {
+        tracing::debug!("the log is set up already");
+    }
+}
+
+/// One answer of a script, config or `/v1/boot` route.
+#[derive(Clone, Copy, Debug)]
+pub struct Answered<'a> {
+    /// Which kind of route: `script`, `config` or `boot_api`.
+    pub route: &'static str,
+    /// Who asked.
+    pub client: IpAddr,
+    /// What the machine says about itself, if that could be read.
+    pub labels: Option<&'a Labels>,
+    /// The named machine that matched.
+    pub machine: Option<&'a str>,
+    /// The Assignment that won.
+    pub assignment: Option<&'a str>,
+    /// The Profile it assigns.
+    pub profile: Option<&'a str>,
+    /// The config's name.
+    pub config: Option<&'a str>,
+    /// The revision that the answer comes from.
+    pub revision: Option<&'a str>,
+    /// The HTTP status.
+    pub status: u16,
+    /// Why this status, in one word.
+    pub reason: &'a str,
+    /// What went wrong, for a status 500.
+    pub detail: Option<&'a str>,
+    /// How long the answer took to make, in microseconds.
+    pub micros: u64,
+}
+
+/// Logs one answer.
+pub fn answered(event: &Answered<'_>) {
+    let label = |identity: Identity| {
+        let value = event.labels.and_then(|labels| labels.get(identity.key()));
+        value.map(|value| tracing::field::display(Printable(value)))
+    };
+    let text = |value: Option<&'_ str>| {
+        value.map(|value| tracing::field::display(Printable(value)).to_string())
+    };
+    tracing::info!(
+        client = %event.client,
+        route = event.route,
+        status = event.status,
+        reason = event.reason,
+        uuid = label(Identity::Uuid),
+        serial = label(Identity::Serial),
+        mac = label(Identity::Mac),
+        asset = label(Identity::Asset),
+        machine = text(event.machine),
+        assignment = text(event.assignment),
+        profile = text(event.profile),
+        config = text(event.config),
+        revision = event.revision,
+        detail = text(event.detail),
+        micros = event.micros,
+        "answered"
+    );
+}
+
+/// The most bytes of an untrusted text that one log line shows: label values are no longer than this.
+const MAX_PRINTABLE: usize = 256;
+
+/// A stranger's text, fit for a terminal and a log file: control characters, line separators and characters that turn
+/// the direction of writing come out as escapes, and the text is cut at 256 bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct Printable<'a>(pub &'a str);
+
+impl fmt::Display for Printable<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, c) in self.0.char_indices() {
+            if at >= MAX_PRINTABLE {
+                return f.write_char('…');
+            }
+            if is_harmless(c) {
+                f.write_char(c)?;
+            } else {
+                write!(f, "{}", c.escape_unicode())?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn is_harmless(c: char) -> bool {
+    !c.is_control()
+        && !matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn printable_escapes_what_could_forge_a_line() {
+        let shown = Printable("a\nb\u{1b}[31m\u{202e}c\u{7f}é").to_string();
+        assert_eq!(shown, "a\\u{a}b\\u{1b}[31m\\u{202e}c\\u{7f}é");
+    }
+
+    #[test]
+    fn printable_is_cut_at_its_limit() {
+        let shown = Printable(&"x".repeat(1000)).to_string();
+        assert_eq!(shown, format!("{}…", "x".repeat(MAX_PRINTABLE)));
+    }
+
+    #[test]
+    fn filters_are_levels_or_directives() {
+        assert!(LogFilter::parse("debug").is_ok());
+        assert!(LogFilter::parse("gitboot=debug,hyper=warn").is_ok());
+        assert!(LogFilter::parse("gitboot=loud").is_err());
+    }
+}

@@ -1,0 +1,97 @@
+//! How long to wait before the next check.
+
+use std::time::Duration;
+
+/// The shortest interval: a remote is asked once a second at most.
+const MIN_INTERVAL: Duration = Duration::from_secs(1);
+
+/// The longest pause after a failure: how late a server may notice that its remote is back.
+const MAX_BACK_OFF: Duration = Duration::from_secs(5 * 60);
+
+/// How far the regular pause strays to either side, as a share, so that a fleet of servers does not ask in step.
+const JITTER: f64 = 0.1;
+
+/// The pauses between checks.
+#[derive(Debug)]
+pub(super) struct Pace {
+    interval: Duration,
+    /// How many checks failed in a row.
+    failures: u32,
+}
+
+impl Pace {
+    pub(super) fn new(interval: Duration) -> Self {
+        Self {
+            interval: interval.max(MIN_INTERVAL),
+            failures: 0,
+        }
+    }
+
+    pub(super) fn succeeded(&mut self) {
+        self.failures = 0;
+    }
+
+    pub(super) fn failed(&mut self) {
+        self.failures = self.failures.saturating_add(1);
+    }
+
+    /// The pause that follows the last check; `random` is between 0 and 1. After failures it is anything up to a bound
+    /// that doubles each time (full jitter): servers that failed together do not come back together.
+    pub(super) fn pause(&self, random: f64) -> Duration {
+        let random = random.clamp(0.0, 1.0);
+        if self.failures == 0 {
+            return self.interval.mul_f64(1.0 - JITTER + 2.0 * JITTER * random);
+        }
+        let doubled = 2_u32.saturating_pow(self.failures - 1);
+        let bound = self.interval.saturating_mul(doubled).min(MAX_BACK_OFF);
+        bound.mul_f64(random).max(MIN_INTERVAL.min(bound))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const INTERVAL: Duration = Duration::from_secs(30);
+
+    #[test]
+    fn the_regular_pause_strays_by_a_tenth() {
+        let pace = Pace::new(INTERVAL);
+        assert_eq!(pace.pause(0.0), Duration::from_secs(27));
+        assert_eq!(pace.pause(0.5), INTERVAL);
+        assert_eq!(pace.pause(1.0), Duration::from_secs(33));
+    }
+
+    #[test]
+    fn failures_double_the_bound_up_to_five_minutes() {
+        let mut pace = Pace::new(INTERVAL);
+        let mut bounds = Vec::new();
+        for _ in 0..6 {
+            pace.failed();
+            bounds.push(pace.pause(1.0).as_secs());
+        }
+        assert_eq!(bounds, [30, 60, 120, 240, 300, 300]);
+        pace.succeeded();
+        assert_eq!(pace.pause(0.5), INTERVAL);
+    }
+
+    #[test]
+    fn no_interval_is_shorter_than_a_second() {
+        assert_eq!(Pace::new(Duration::ZERO).pause(0.5), MIN_INTERVAL);
+    }
+
+    proptest! {
+        #[test]
+        fn pauses_after_failures_stay_between_a_second_and_five_minutes(
+            seconds in 0_u64..1_000_000, failures in 1_u32..200, random in -1.0..2.0_f64,
+        ) {
+            let mut pace = Pace::new(Duration::from_secs(seconds));
+            for _ in 0..failures {
+                pace.failed();
+            }
+            let pause = pace.pause(random);
+            prop_assert!((MIN_INTERVAL..=MAX_BACK_OFF).contains(&pause), "{pause:?}");
+        }
+    }
+}

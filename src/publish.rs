@@ -1,1 +1,0 @@
-//! The publication point. Filled in by its owner.

@@ -1,0 +1,205 @@
+//! The publication point: what is served and what was last tried, in one cell.
+//!
+//! There is one [`Publisher`] and there are many [`Current`]s. A reader loads the [`Publication`] once and takes its
+//! whole answer from it; nothing inside ever changes, so no reader waits for anybody.
+
+mod retained;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use arc_swap::{ArcSwap, Guard};
+
+use crate::id::ConfigId;
+use crate::snapshot::{Config, ConfigDir, Snapshot};
+use crate::tree::Revision;
+use retained::Retained;
+
+/// A point in time on both clocks: one that only goes forward, for ages, and one that people read.
+#[derive(Clone, Copy, Debug)]
+pub struct Moment {
+    /// For ages and expiry.
+    pub instant: Instant,
+    /// For people.
+    pub wall: SystemTime,
+}
+
+impl Moment {
+    /// This very moment.
+    #[must_use]
+    pub fn now() -> Self {
+        Self {
+            instant: Instant::now(),
+            wall: SystemTime::now(),
+        }
+    }
+}
+
+/// A revision whose manifests have errors, so that it is not served.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The revision that was refused.
+    pub revision: Revision,
+    /// How many errors it has; never zero.
+    pub errors: usize,
+    /// How many warnings it has.
+    pub warnings: usize,
+    /// Every diagnostic in the form `path:line:col: error[code]: what`.
+    pub lines: Vec<String>,
+}
+
+/// Why the remote could not be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// A short name for the kind of failure, fit for a metric's label.
+    pub class: &'static str,
+    /// What happened, for people; without credentials.
+    pub message: String,
+}
+
+/// How the last attempt to bring the served state up to date ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The remote's revision is the one that is served.
+    Published,
+    /// The remote's revision has errors; what was served before still is.
+    Refused(Arc<Refusal>),
+    /// The remote could not be read; what was served before still is.
+    Failed(Arc<Failure>),
+}
+
+/// The last attempt.
+#[derive(Clone, Debug)]
+pub struct Attempt {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// When it ended.
+    pub at: Moment,
+}
+
+/// Everything that an answer may be made of, as it was at one moment.
+#[derive(Debug, Default)]
+pub struct Publication {
+    /// What is served; `None` before the first publication.
+    pub snapshot: Option<Arc<Snapshot>>,
+    /// When it was published.
+    pub published_at: Option<Moment>,
+    /// How the last attempt ended; `None` before the first one.
+    pub last_attempt: Option<Attempt>,
+    /// When the remote last answered; a refused revision is an answer too.
+    pub last_good_check: Option<Instant>,
+    retained: Arc<Retained>,
+}
+
+impl Publication {
+    /// The config of this id with the revision that it comes from: of the snapshot, else one that was superseded less
+    /// than `--retain` ago.
+    #[must_use]
+    pub fn config(&self, id: ConfigId, now: Instant) -> Option<(&Arc<Config>, &Revision)> {
+        let served = self.snapshot.as_deref();
+        served
+            .and_then(|snapshot| Some((snapshot.config(id)?, snapshot.revision())))
+            .or_else(|| self.retained.config(id, now))
+    }
+
+    /// The config directory of this id with the revision that it comes from, looked up like [`Self::config`].
+    #[must_use]
+    pub fn config_dir(&self, id: ConfigId, now: Instant) -> Option<(&Arc<ConfigDir>, &Revision)> {
+        let served = self.snapshot.as_deref();
+        served
+            .and_then(|snapshot| Some((snapshot.config_dir(id)?, snapshot.revision())))
+            .or_else(|| self.retained.config_dir(id, now))
+    }
+
+    /// The revision that is served.
+    #[must_use]
+    pub fn revision(&self) -> Option<&Revision> {
+        self.snapshot.as_deref().map(Snapshot::revision)
+    }
+}
+
+/// The readers' end.
+#[derive(Clone, Debug)]
+pub struct Current(Arc<ArcSwap<Publication>>);
+
+impl Current {
+    /// What is published now. Load once for each answer.
+    #[must_use]
+    pub fn load(&self) -> Guard<Arc<Publication>> {
+        self.0.load()
+    }
+}
+
+/// The writer's end; there is one.
+#[derive(Debug)]
+pub struct Publisher {
+    cell: Arc<ArcSwap<Publication>>,
+    retain: Duration,
+}
+
+impl Publisher {
+    /// An empty publication point. Superseded configs stay reachable for `retain`; zero keeps none.
+    #[must_use]
+    pub fn new(retain: Duration) -> (Self, Current) {
+        let cell = Arc::new(ArcSwap::from_pointee(Publication::default()));
+        let current = Current(Arc::clone(&cell));
+        (Self { cell, retain }, current)
+    }
+
+    /// What is published now.
+    #[must_use]
+    pub fn current(&self) -> Arc<Publication> {
+        self.cell.load_full()
+    }
+
+    /// Serves this snapshot from now on; what it no longer holds is retained.
+    pub fn publish(&mut self, snapshot: Snapshot, now: Moment) {
+        let before = self.cell.load_full();
+        let retained = match (&before.snapshot, now.instant.checked_add(self.retain)) {
+            (Some(previous), Some(expires)) if !self.retain.is_zero() => Arc::new(
+                before
+                    .retained
+                    .after(previous, &snapshot, now.instant, expires),
+            ),
+            _ => Arc::default(),
+        };
+        self.cell.store(Arc::new(Publication {
+            snapshot: Some(Arc::new(snapshot)),
+            published_at: Some(now),
+            last_attempt: Some(Attempt {
+                outcome: Outcome::Published,
+                at: now,
+            }),
+            last_good_check: Some(now.instant),
+            retained,
+        }));
+    }
+
+    /// Records that the remote still has the revision that is served.
+    pub fn unchanged(&mut self, now: Moment) {
+        self.record(Outcome::Published, Some(now.instant), now);
+    }
+
+    /// Records that the remote's revision is refused.
+    pub fn refuse(&mut self, refusal: Arc<Refusal>, now: Moment) {
+        self.record(Outcome::Refused(refusal), Some(now.instant), now);
+    }
+
+    /// Records that the remote could not be read.
+    pub fn fail(&mut self, failure: Arc<Failure>, now: Moment) {
+        self.record(Outcome::Failed(failure), None, now);
+    }
+
+    fn record(&mut self, outcome: Outcome, good: Option<Instant>, at: Moment) {
+        let before = self.cell.load();
+        let after = Publication {
+            snapshot: before.snapshot.clone(),
+            published_at: before.published_at,
+            last_attempt: Some(Attempt { outcome, at }),
+            last_good_check: good.or(before.last_good_check),
+            retained: Arc::clone(&before.retained),
+        };
+        drop(before);
+        self.cell.store(Arc::new(after));
+    }
+}

@@ -1,0 +1,185 @@
+//! The composition root: bind, wire, spawn, drain.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
+
+use crate::http::{self, Door, Limits, Listener};
+use crate::label::FixedLabels;
+use crate::poll::{Build, Desired, Poke, Poller};
+use crate::publish::Publisher;
+use crate::render::BaseUrl;
+
+/// Everything that a server is told.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where to listen.
+    pub listen: Vec<SocketAddr>,
+    /// What URLs start with.
+    pub external_url: Option<BaseUrl>,
+    /// Labels that are added to every request.
+    pub fixed_labels: FixedLabels,
+    /// How often `boot.ipxe` asks; 0 for ever.
+    pub boot_attempts: u32,
+    /// Whether `/v1/boot/…` exists.
+    pub boot_api: bool,
+    /// How old the last good check may be before `/ready` says no.
+    pub ready_max_age: Option<Duration>,
+    /// The pause between checks of the repository.
+    pub interval: Duration,
+    /// How long superseded configs stay reachable.
+    pub retain: Duration,
+    /// How long new connections are still taken after SIGTERM.
+    pub drain_delay: Duration,
+    /// How long requests in flight get afterwards.
+    pub drain: Duration,
+    /// What connections may take.
+    pub limits: Limits,
+}
+
+/// Where the desired state comes from and what makes a snapshot of it.
+pub struct Wiring {
+    /// Where the desired state comes from.
+    pub desired: Box<dyn Desired>,
+    /// What makes a snapshot of it.
+    pub build: Arc<Build>,
+}
+
+/// A server whose addresses are bound; connections wait in the kernel's queue until [`Server::run`] takes them.
+pub struct Server {
+    settings: Settings,
+    listeners: Vec<Listener>,
+    signals: Signals,
+}
+
+impl Server {
+    /// Binds all addresses and takes over the process's signals. Must be called inside the runtime.
+    ///
+    /// # Errors
+    /// Names the address that cannot be listened on and the way out.
+    pub fn bind(settings: Settings) -> anyhow::Result<Self> {
+        let signals = Signals::new().context("cannot take over the process's signals")?;
+        let listeners = http::bind(&settings.listen)?;
+        Ok(Self {
+            settings,
+            listeners,
+            signals,
+        })
+    }
+
+    /// The addresses that are bound, ports resolved.
+    #[must_use]
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.listeners.iter().map(Listener::address).collect()
+    }
+
+    /// Serves until SIGTERM or SIGINT, then drains.
+    ///
+    /// # Errors
+    /// When a second signal cuts the drain short.
+    pub async fn run(self, wiring: Wiring) -> anyhow::Result<()> {
+        let Self {
+            settings,
+            listeners,
+            mut signals,
+        } = self;
+        let draining = Arc::new(AtomicBool::new(false));
+        let (publisher, current) = Publisher::new(settings.retain);
+        let poller = Poller::new(wiring.desired, wiring.build, publisher, settings.interval);
+        let poke = poller.poke();
+        let service = http::service(current, Arc::new(route_settings(&settings, &draining)));
+        let door = Door::new(settings.limits);
+        for listener in listeners {
+            tracing::info!("listening on http://{}", listener.address());
+            tokio::spawn(Arc::clone(&door).serve(listener, service.clone()));
+        }
+        let (stop, stopping) = watch::channel(false);
+        tokio::spawn(poller.run(stopping));
+
+        let ending = signals.end(Some(&poke)).await;
+        draining.store(true, Ordering::Relaxed);
+        let delay = match ending {
+            Ending::Terminate => settings.drain_delay,
+            Ending::Interrupt => Duration::ZERO,
+        };
+        let drained = tokio::select! {
+            () = drain(&door, delay, settings.drain) => Ok(()),
+            _ = signals.end(None) => Err(anyhow::anyhow!("ended by a second signal before the drain was over")),
+        };
+        stop.send_replace(true);
+        drained
+    }
+}
+
+fn route_settings(settings: &Settings, draining: &Arc<AtomicBool>) -> http::Settings {
+    http::Settings {
+        external_url: settings.external_url.clone(),
+        fixed_labels: settings.fixed_labels.clone(),
+        boot_api: settings.boot_api,
+        boot_script: http::boot_script(settings.boot_attempts),
+        ready_max_age: settings.ready_max_age,
+        max_header_bytes: settings.limits.max_header_bytes,
+        starting_until: Instant::now() + http::STARTING,
+        draining: Arc::clone(draining),
+    }
+}
+
+/// Lets load balancers see `/ready` say no while connections are still taken, then closes the door.
+async fn drain(door: &Door, delay: Duration, time: Duration) {
+    tracing::info!("draining, new connections are taken for {delay:?} more");
+    tokio::time::sleep(delay).await;
+    door.close();
+    if tokio::time::timeout(time, door.empty()).await.is_err() {
+        tracing::warn!(
+            connections = door.connections(),
+            "the drain took too long, so connections are cut"
+        );
+    }
+    tracing::info!("ended");
+}
+
+/// Why the server ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ending {
+    /// SIGTERM: a supervisor wants it, load balancers have to notice.
+    Terminate,
+    /// SIGINT: a person at the keyboard wants it.
+    Interrupt,
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hang_up: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hang_up: signal(SignalKind::hangup())?,
+        })
+    }
+
+    /// Waits for a signal to end; SIGHUP meanwhile asks for a check.
+    async fn end(&mut self, poke: Option<&Poke>) -> Ending {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return Ending::Terminate,
+                _ = self.interrupt.recv() => return Ending::Interrupt,
+                _ = self.hang_up.recv() => {
+                    if let Some(poke) = poke {
+                        tracing::debug!("SIGHUP: checking the repository now");
+                        poke.ask();
+                    }
+                }
+            }
+        }
+    }
+}

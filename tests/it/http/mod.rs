@@ -1,0 +1,182 @@
+//! The boot listener, over real sockets.
+
+mod configs;
+mod limits;
+mod protocol;
+mod scripts;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
+
+use gitboot::http::{self, Door, Limits, Settings};
+use gitboot::id::{self, ConfigId, Content};
+use gitboot::label::FixedLabels;
+use gitboot::publish::{Current, Moment, Publisher};
+use gitboot::snapshot::{
+    Binding, Body, Choice, Config, ConfigDir, Entry, Rule, Scope, SelectorValues, Snapshot, Text,
+    Tier,
+};
+use gitboot::tree::Revision;
+
+use crate::support::http::{Client, Response};
+
+/// A server on a port of its own; it ends when dropped.
+struct Server {
+    address: SocketAddr,
+    door: Arc<Door>,
+    publisher: Publisher,
+    runtime: tokio::runtime::Runtime,
+}
+
+/// The settings of `gitboot serve` without a flag.
+fn settings() -> Settings {
+    Settings {
+        external_url: None,
+        fixed_labels: FixedLabels::default(),
+        boot_api: true,
+        boot_script: http::boot_script(10),
+        ready_max_age: None,
+        max_header_bytes: Limits::default().max_header_bytes,
+        starting_until: Instant::now() + http::STARTING,
+        draining: Arc::new(AtomicBool::new(false)),
+    }
+}
+
+impl Server {
+    fn start() -> Self {
+        Self::with(settings(), Limits::default())
+    }
+
+    fn with(settings: Settings, limits: Limits) -> Self {
+        let (publisher, current) = Publisher::new(Duration::from_secs(900));
+        Self::of(publisher, current, settings, limits)
+    }
+
+    fn of(publisher: Publisher, current: Current, settings: Settings, limits: Limits) -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
+        let listener = {
+            let _inside = runtime.enter();
+            http::bind(&["127.0.0.1:0".parse().unwrap()])
+                .unwrap()
+                .remove(0)
+        };
+        let address = listener.address();
+        let door = Door::new(limits);
+        let service = http::service(current, Arc::new(settings));
+        runtime.spawn(Arc::clone(&door).serve(listener, service));
+        Self {
+            address,
+            door,
+            publisher,
+            runtime,
+        }
+    }
+
+    fn connect(&self) -> Client {
+        Client::connect(self.address)
+    }
+
+    fn get(&self, target: &str) -> Response {
+        self.connect().get(target)
+    }
+
+    fn publish(&mut self, snapshot: Snapshot) {
+        self.publisher.publish(snapshot, Moment::now());
+    }
+}
+
+/// A text where `{{ base_url }}` stands for the base URL, as the body of a script or config.
+fn text(content: &str) -> Text {
+    Text::cut(content, "{{ base_url }}")
+}
+
+/// A config with these bytes.
+fn config(name: &str, content: &str) -> Arc<Config> {
+    let text = text(content);
+    let pieces = text.pieces().iter().map(|piece| piece.as_ref()).collect();
+    Arc::new(Config {
+        id: id::config_id("text/plain", &Content::Fixed(pieces)),
+        name: name.to_owned(),
+        content_type: "text/plain".to_owned(),
+        labels: BTreeSet::new(),
+        prints_base_url: text.has_base_url(),
+        bytes: content.len(),
+        body: Body::Fixed(text),
+    })
+}
+
+/// A snapshot with one machine that has this MAC, a script if one is given, and these configs, also as a directory.
+fn snapshot(revision: &str, mac: &str, script: Option<&str>, configs: &[Arc<Config>]) -> Snapshot {
+    let by_name: BTreeMap<String, Arc<Config>> = configs
+        .iter()
+        .map(|config| (config.name.clone(), Arc::clone(config)))
+        .collect();
+    let directory = Arc::new(ConfigDir {
+        id: directory_id(configs),
+        configs: by_name.clone(),
+        labels: BTreeSet::new(),
+    });
+    let binding = Binding {
+        scope: Arc::new(Scope {
+            profile: "worker".into(),
+            assignment: "rack".into(),
+            machine: "x1".into(),
+            values: gitboot::template::Values::from_json(&serde_json::Value::Null),
+        }),
+        script: script.map(|script| Body::Fixed(text(script))),
+        configs: by_name,
+    };
+    let rule = Rule {
+        name: "rack".into(),
+        tier: Tier::Named,
+        priority: 0,
+        selectors: Vec::<SelectorValues>::new(),
+        entries: vec![Entry {
+            name: "x1".into(),
+            identities: vec![(gitboot::label::Identity::Mac, vec![mac.into()])],
+        }],
+        choices: vec![Choice {
+            requires: Vec::new(),
+            shared: Some(Arc::new(binding)),
+            own: BTreeMap::new(),
+        }],
+    };
+    let by_id: HashMap<ConfigId, Arc<Config>> = configs
+        .iter()
+        .map(|config| (config.id, Arc::clone(config)))
+        .collect();
+    Snapshot::new(
+        Revision::new(revision),
+        1,
+        vec![rule],
+        by_id,
+        [(directory.id, directory)].into(),
+    )
+}
+
+fn directory_id(configs: &[Arc<Config>]) -> ConfigId {
+    id::directory_id(
+        &configs
+            .iter()
+            .map(|config| (config.name.clone(), config.id))
+            .collect(),
+    )
+}
+
+/// The headers but for those that tell the length.
+fn headers<'r>(response: &'r Response) -> Vec<(&'r str, &'r str)> {
+    let all = response
+        .headers
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_str()));
+    all.filter(|(name, _)| *name != "content-length").collect()
+}
+
+const MAC: &str = "52:54:00:ab:cd:ef";

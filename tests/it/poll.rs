@@ -1,0 +1,306 @@
+//! The reconcile loop, driven by values.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use gitboot::poll::{Build, Built, Desired, Poke, Poller, Trouble};
+use gitboot::publish::{Current, Failure, Outcome, Publisher, Refusal};
+use gitboot::snapshot::Snapshot;
+use gitboot::source::Check;
+use gitboot::tree::{Revision, Tree};
+use tokio::sync::watch;
+
+/// Long enough that only pokes start checks.
+const NEVER: Duration = Duration::from_secs(100_000);
+
+type Answer = Result<Check, Trouble>;
+
+/// A remote that gives these answers in turn and notes what it was told was known.
+struct Remote {
+    answers: Receiver<Answer>,
+    known: Arc<Mutex<Vec<Option<String>>>>,
+}
+
+impl Desired for Remote {
+    fn check(&mut self, known: Option<&Revision>, interrupt: &AtomicBool) -> Answer {
+        self.known
+            .lock()
+            .unwrap()
+            .push(known.map(ToString::to_string));
+        loop {
+            if let Ok(answer) = self.answers.recv_timeout(Duration::from_millis(5)) {
+                return answer;
+            }
+            if interrupt.load(Ordering::Relaxed) {
+                return failed("interrupted");
+            }
+        }
+    }
+}
+
+fn failed(message: &str) -> Answer {
+    Err(Trouble::Failed(Failure {
+        class: "refused",
+        message: message.to_owned(),
+    }))
+}
+
+fn changed(revision: &str) -> Answer {
+    Ok(Check::Changed(Tree::new(
+        Revision::new(revision),
+        BTreeMap::new(),
+    )))
+}
+
+fn unchanged(revision: &str) -> Answer {
+    Ok(Check::Unchanged(Revision::new(revision)))
+}
+
+/// Revisions whose name starts with `bad` have an error, those with `panic` are our fault.
+fn build(tree: &Tree) -> Built {
+    let name = tree.revision().as_str();
+    assert!(
+        !name.starts_with("panic"),
+        "a fault of the compiler, on purpose"
+    );
+    if name.starts_with("bad") {
+        let lines = vec![format!("a.yaml:1:1: error[bad]: {name}")];
+        return Built {
+            errors: 1,
+            lines,
+            ..Built::default()
+        };
+    }
+    let snapshot = Snapshot::new(tree.revision().clone(), 0, Vec::new(), [].into(), [].into());
+    Built {
+        snapshot: Some(snapshot),
+        ..Built::default()
+    }
+}
+
+struct Loop {
+    answers: Sender<Answer>,
+    known: Arc<Mutex<Vec<Option<String>>>>,
+    builds: Arc<AtomicUsize>,
+    poke: Poke,
+    current: Current,
+    stop: watch::Sender<bool>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Loop {
+    fn start() -> Self {
+        let (answers, remote) = channel();
+        let known = Arc::<Mutex<Vec<_>>>::default();
+        let builds = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&builds);
+        let count_and_build: Arc<Build> = Arc::new(move |tree| {
+            counted.fetch_add(1, Ordering::Relaxed);
+            build(tree)
+        });
+        let remote = Remote {
+            answers: remote,
+            known: Arc::clone(&known),
+        };
+        let (publisher, current) = Publisher::new(Duration::ZERO);
+        let poller = Poller::new(Box::new(remote), count_and_build, publisher, NEVER);
+        let poke = poller.poke();
+        let (stop, stopping) = watch::channel(false);
+        let task = tokio::spawn(poller.run(stopping));
+        Self {
+            answers,
+            known,
+            builds,
+            poke,
+            current,
+            stop,
+            task,
+        }
+    }
+
+    /// Gives the next check this answer and waits for its end.
+    async fn next(&self, answer: Answer) {
+        self.answers.send(answer).unwrap();
+        assert!(self.poke.check().await);
+    }
+
+    fn served(&self) -> Option<String> {
+        self.current.load().revision().map(ToString::to_string)
+    }
+
+    fn outcome(&self) -> Outcome {
+        self.current.load().last_attempt.clone().unwrap().outcome
+    }
+
+    fn known(&self) -> Vec<Option<String>> {
+        self.known.lock().unwrap().clone()
+    }
+
+    /// The loop begins with a check of its own; `next` waits for one that began after it.
+    async fn started_with(answer: Answer) -> Self {
+        let started = Self::start();
+        started.answers.send(answer).unwrap();
+        while started.current.load().last_attempt.is_none() {
+            tokio::task::yield_now().await;
+        }
+        started
+    }
+}
+
+fn refusal(revision: &str, line: &str) -> Outcome {
+    Outcome::Refused(Arc::new(Refusal {
+        revision: Revision::new(revision),
+        errors: 1,
+        warnings: 0,
+        lines: vec![line.to_owned()],
+    }))
+}
+
+#[tokio::test]
+async fn a_good_revision_is_published_and_a_bad_one_changes_nothing() {
+    let poller = Loop::started_with(changed("one")).await;
+    assert_eq!(poller.served().as_deref(), Some("one"));
+    assert_eq!(poller.outcome(), Outcome::Published);
+    poller.next(changed("bad-two")).await;
+    assert_eq!(poller.served().as_deref(), Some("one"));
+    assert_eq!(
+        poller.outcome(),
+        refusal("bad-two", "a.yaml:1:1: error[bad]: bad-two")
+    );
+    poller.next(changed("three")).await;
+    assert_eq!(poller.served().as_deref(), Some("three"));
+    assert_eq!(poller.outcome(), Outcome::Published);
+}
+
+#[tokio::test]
+async fn a_refused_revision_is_not_compiled_again_until_the_remote_moves() {
+    let poller = Loop::started_with(changed("bad-one")).await;
+    poller.next(unchanged("bad-one")).await;
+    poller.next(failed("away")).await;
+    poller.next(unchanged("bad-one")).await;
+    assert_eq!(poller.builds.load(Ordering::Relaxed), 1);
+    assert_eq!(
+        poller.outcome(),
+        refusal("bad-one", "a.yaml:1:1: error[bad]: bad-one")
+    );
+    let bad = Some("bad-one".to_owned());
+    assert_eq!(poller.known(), [None, bad.clone(), bad.clone(), bad]);
+}
+
+#[tokio::test]
+async fn a_revision_that_can_never_be_a_tree_is_refused_once() {
+    let poller = Loop::started_with(changed("one")).await;
+    let refused = Refusal {
+        revision: Revision::new("two"),
+        errors: 1,
+        warnings: 0,
+        lines: vec!["error[limit]: too many files".to_owned()],
+    };
+    poller.next(Err(Trouble::Refused(refused))).await;
+    assert_eq!(
+        poller.outcome(),
+        refusal("two", "error[limit]: too many files")
+    );
+    poller.next(unchanged("two")).await;
+    assert_eq!(poller.known().last(), Some(&Some("two".to_owned())));
+    assert_eq!(
+        poller.outcome(),
+        refusal("two", "error[limit]: too many files")
+    );
+    assert_eq!(poller.served().as_deref(), Some("one"));
+}
+
+#[tokio::test]
+async fn a_remote_that_is_away_changes_nothing_and_may_come_back() {
+    let poller = Loop::started_with(changed("one")).await;
+    let last_good = poller.current.load().last_good_check.unwrap();
+    poller.next(failed("connection refused")).await;
+    let failure = Failure {
+        class: "refused",
+        message: "connection refused".to_owned(),
+    };
+    assert_eq!(poller.outcome(), Outcome::Failed(Arc::new(failure)));
+    assert_eq!(poller.served().as_deref(), Some("one"));
+    assert_eq!(poller.current.load().last_good_check, Some(last_good));
+    poller.next(unchanged("one")).await;
+    assert_eq!(poller.outcome(), Outcome::Published);
+    assert!(poller.current.load().last_good_check > Some(last_good));
+}
+
+#[tokio::test]
+async fn a_fault_of_the_compiler_is_a_refusal() {
+    let poller = Loop::started_with(changed("one")).await;
+    poller.next(changed("panic")).await;
+    let line = "error[internal]: the compiler ended in a fault of its own";
+    assert_eq!(poller.outcome(), refusal("panic", line));
+    assert_eq!(poller.served().as_deref(), Some("one"));
+    poller.next(changed("two")).await;
+    assert_eq!(poller.served().as_deref(), Some("two"));
+}
+
+/// Panics at its first check.
+struct Faulty(bool);
+
+impl Desired for Faulty {
+    fn check(&mut self, _: Option<&Revision>, _: &AtomicBool) -> Answer {
+        assert!(
+            std::mem::replace(&mut self.0, true),
+            "a fault of the source, on purpose"
+        );
+        changed("one")
+    }
+}
+
+#[tokio::test]
+async fn a_fault_of_the_source_does_not_end_the_loop() {
+    let (publisher, current) = Publisher::new(Duration::ZERO);
+    let poller = Poller::new(Box::new(Faulty(false)), Arc::new(build), publisher, NEVER);
+    let poke = poller.poke();
+    let (_stop, stopping) = watch::channel(false);
+    tokio::spawn(poller.run(stopping));
+    assert!(poke.check().await);
+    while current.load().revision().is_none() {
+        assert!(poke.check().await);
+    }
+}
+
+#[tokio::test]
+async fn pokes_during_a_check_share_one_more() {
+    let poller = Loop::start();
+    while poller.known().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    // The first check is under way and can have seen none of these.
+    let pokes: Vec<_> = (0..50)
+        .map(|_| {
+            let poke = poller.poke.clone();
+            tokio::spawn(async move { poke.check().await })
+        })
+        .collect();
+    poller.poke.ask();
+    for _ in 0..50 {
+        tokio::task::yield_now().await;
+    }
+    poller.answers.send(changed("one")).unwrap();
+    poller.answers.send(unchanged("one")).unwrap();
+    for poke in pokes {
+        assert!(poke.await.unwrap());
+    }
+    assert_eq!(poller.known(), [None, Some("one".to_owned())]);
+}
+
+#[tokio::test]
+async fn the_end_interrupts_a_check_and_lets_waiting_pokes_go() {
+    let poller = Loop::start();
+    while poller.known().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    let poke = poller.poke.clone();
+    let waiting = tokio::spawn(async move { poke.check().await });
+    poller.stop.send(true).unwrap();
+    poller.task.await.unwrap();
+    assert!(!waiting.await.unwrap());
+}
