@@ -13,6 +13,7 @@ use super::limits::TreeLimits;
 use super::units::{address, duration, interval, memory, positive_duration};
 use super::{Misuse, Outcome};
 use crate::compile;
+use crate::diagnostic::Diagnostic;
 use crate::http;
 use crate::label::FixedLabels;
 use crate::manifest;
@@ -237,7 +238,15 @@ fn build(tree: &Tree, options: &compile::Options) -> Built {
         snapshot,
         errors: diagnostics.error_count(),
         warnings: diagnostics.warning_count(),
-        lines: diagnostics.iter().map(ToString::to_string).collect(),
+        lines: diagnostics.iter().map(with_help).collect(),
+    }
+}
+
+/// A diagnostic in one line, with its remedy.
+fn with_help(diagnostic: &Diagnostic) -> String {
+    match diagnostic.help() {
+        [] => diagnostic.to_string(),
+        help => format!("{diagnostic} (help: {})", help.join("; ")),
     }
 }
 
