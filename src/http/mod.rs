@@ -34,7 +34,7 @@ use crate::render::BaseUrl;
 
 /// How long after the start clients are asked to come back when nothing is published yet. A server that has had no
 /// repository for longer than this may be what its own git host boots from, so clients should go on.
-pub const STARTING: Duration = Duration::from_secs(5 * 60);
+pub const STARTING: Duration = Duration::from_mins(5);
 
 /// What the routes are told at start.
 #[derive(Debug)]
