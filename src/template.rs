@@ -1,1 +1,0 @@
-//! Strict templates. Filled in by its owner.

@@ -1,0 +1,111 @@
+//! Insertions into a template's text, and the way back from the new text to the old.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+/// Text that takes the place of a (perhaps empty) range.
+#[derive(Clone, Debug)]
+pub(super) struct Edit {
+    pub(super) range: Range<usize>,
+    pub(super) text: String,
+}
+
+/// A text after its edits.
+#[derive(Debug)]
+pub(super) struct Rewritten {
+    pub(super) text: String,
+    /// Where each piece starts, in order.
+    pieces: Vec<Piece>,
+    /// Bytes of the original text.
+    original: usize,
+    /// Where an operator stood that became a filter → the expression it was in.
+    operators: BTreeMap<usize, Range<usize>>,
+}
+
+/// A part of the new text: a copy, or an insertion.
+#[derive(Clone, Copy, Debug)]
+struct Piece {
+    new: usize,
+    old: usize,
+    inserted: bool,
+}
+
+impl Rewritten {
+    /// Applies edits that do not overlap. Those at one place come in the order given.
+    pub(super) fn new(
+        original: &str,
+        mut edits: Vec<Edit>,
+        operators: BTreeMap<usize, Range<usize>>,
+    ) -> Self {
+        edits.sort_by_key(|edit| edit.range.start);
+        let mut text = String::with_capacity(original.len() + edits.len() * 8);
+        let mut pieces = Vec::with_capacity(edits.len() * 2 + 1);
+        let mut old = 0;
+        for edit in edits {
+            pieces.push(Piece {
+                new: text.len(),
+                old,
+                inserted: false,
+            });
+            text.push_str(original.get(old..edit.range.start).unwrap_or_default());
+            pieces.push(Piece {
+                new: text.len(),
+                old: edit.range.start,
+                inserted: true,
+            });
+            text.push_str(&edit.text);
+            old = edit.range.end;
+        }
+        pieces.push(Piece {
+            new: text.len(),
+            old,
+            inserted: false,
+        });
+        text.push_str(original.get(old..).unwrap_or_default());
+        Self {
+            text,
+            pieces,
+            original: original.len(),
+            operators,
+        }
+    }
+
+    /// The range of the original text that a range of the new text comes from. An error of a filter points at the
+    /// filter; where that was an operator, it is the whole expression.
+    pub(super) fn original(&self, range: &Range<usize>) -> Range<usize> {
+        let start = self.position(range.start);
+        let is_new = self.piece(range.start).is_some_and(|piece| piece.inserted);
+        match self.operators.get(&start) {
+            Some(expression) if is_new => expression.clone(),
+            _ => start..self.position(range.end).max(start),
+        }
+    }
+
+    /// The original bytes of a line (from 1) of the new text: edits hold no line breaks.
+    pub(super) fn line(&self, line: usize) -> Range<usize> {
+        let mut start = 0;
+        for (number, text) in self.text.split('\n').enumerate() {
+            if number + 1 == line {
+                return self.position(start)..self.position(start + text.len());
+            }
+            start += text.len() + 1;
+        }
+        0..0
+    }
+
+    fn position(&self, new: usize) -> usize {
+        let old = self.piece(new).map_or(0, |piece| {
+            if piece.inserted {
+                piece.old
+            } else {
+                piece.old + (new - piece.new)
+            }
+        });
+        old.min(self.original)
+    }
+
+    fn piece(&self, new: usize) -> Option<&Piece> {
+        let index = self.pieces.partition_point(|piece| piece.new <= new);
+        self.pieces.get(index.checked_sub(1)?)
+    }
+}
