@@ -62,29 +62,29 @@ impl Masked {
         };
         let range = first.start_offset as usize..last.end_offset as usize;
         let config = match tokens {
-            [(Token::Dot, _), (Token::Ident(name), _)] => Some((*name).to_owned()),
-            [
+            [(Token::Dot, _), (Token::Ident(name), _)]
+            | [
                 (Token::Dot, _),
                 (Token::Ident("AdditionalContent"), _),
                 (Token::Dot, _),
                 (Token::Ident(name), _),
-            ] => Some((*name).to_owned()),
-            [
+            ]
+            | [
                 (Token::Ident("index"), _),
                 (Token::Dot, _),
                 (Token::Str(name), _),
-            ] => Some((*name).to_owned()),
+            ] => Some(*name),
             [
                 (Token::Ident("index"), _),
                 (Token::Dot, _),
                 (Token::String(name), _),
-            ] => Some(name.to_string()),
+            ] => Some(name.as_ref()),
             _ => None,
         };
         match config {
             Some(config) => {
                 self.text.replace_range(range.clone(), &blank(range.len()));
-                self.configs.insert(range.start, (range, config));
+                self.configs.insert(range.start, (range, config.to_owned()));
             }
             None if is_foreign(tokens) => {
                 self.text.replace_range(range.clone(), &blank(range.len()));

@@ -301,7 +301,9 @@ impl Walker<'_> {
             .any(|argument| matches!(argument, CallArg::PosSplat(_)))
         {
             // A list of unknown length shifts what follows.
-            taints.iter_mut().for_each(|(key, _)| *key = Argument::Any);
+            for (key, _) in &mut taints {
+                *key = Argument::Any;
+            }
         }
         taints
     }
