@@ -156,6 +156,10 @@ pub(super) fn replace(
 }
 
 /// `|join(separator)`, `|join(d=…, attribute=…)`.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "minijinja hands over keyword arguments by value"
+)]
 pub(super) fn join(
     state: &mut State<'_, '_>,
     value: &Value,
@@ -182,6 +186,10 @@ pub(super) fn join(
 }
 
 /// `|sum`, `|sum(attribute=…)`: of numbers.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "minijinja hands over keyword arguments by value"
+)]
 pub(super) fn sum(
     state: &mut State<'_, '_>,
     value: &Value,
@@ -232,17 +240,17 @@ pub(super) fn widths(run: &Run, name: &str, arguments: &[Value]) -> Result<(), E
 }
 
 /// `range(stop)`, `range(start, stop)`, `range(start, stop, step)`.
-pub(super) fn range(start: i64, stop: Option<i64>, step: Option<i64>) -> Result<Value, Error> {
-    let (start, stop) = stop.map_or((0, start), |stop| (start, stop));
-    let (start, stop, step) = (
+pub(super) fn range(first: i64, second: Option<i64>, step: Option<i64>) -> Result<Value, Error> {
+    let (start, end) = second.map_or((0, first), |second| (first, second));
+    let (start, end, step) = (
         i128::from(start),
-        i128::from(stop),
+        i128::from(end),
         i128::from(step.unwrap_or(1)),
     );
     if step == 0 {
         return Err(failed("the step of a `range` cannot be 0"));
     }
-    let items = ((stop - start + step - step.signum()) / step).max(0);
+    let items = ((end - start + step - step.signum()) / step).max(0);
     if items > limits::RANGE {
         return Err(failed(format!(
             "a `range` has at most {} items",

@@ -37,9 +37,22 @@ pub const WIDTH: usize = 1_000;
 /// over the syntax tree recurse once for each, and some of the recursions of the parser have no limit of their own.
 pub const CHAIN: usize = 400;
 
+/// How many brackets may stand inside each other in one expression, and how many blocks in one file: the parser's own
+/// limit of 150 needs more native stack than a thread has in a debug build.
+pub const NESTING: usize = 24;
+
 /// `elif` branches that may stand inside each other's `else`, for the same reason.
 pub const ELIFS: usize = 100;
 
 /// What macros, includes, loops and `with` blocks may nest while rendering, in minijinja's unit: an include counts 10, a
 /// macro 4, a block 1. Each macro and include costs native stack; the threads that render have 2 MiB.
 pub const RECURSION: usize = 160;
+
+/// Problems that are reported of one template: who has made more corrects these first.
+pub const PROBLEMS: usize = 100;
+
+/// Bytes of a name up to which a similar one is looked for: comparing is quadratic.
+pub const SIMILAR: usize = 64;
+
+/// Names among which a similar one is looked for: more than any Profile has configs.
+pub const SIMILAR_NAMES: usize = 1_000;

@@ -74,16 +74,14 @@ impl Walker<'_> {
         }
     }
 
-    /// A tuple that perhaps has no parentheses, and starts at `start`.
-    pub(super) fn tuple(&mut self, tuple: &Spanned<ast::Tuple<'_>>, start: Option<usize>) -> Taint {
-        let span = lexis::range(tuple.span());
-        let constant = tuple.as_const().is_some();
-        self.container(
-            &[&tuple.items],
-            start.unwrap_or(span.start)..span.end,
-            constant,
-            Position::INNER,
-        )
+    /// A tuple without parentheses, which starts at `start`.
+    pub(super) fn open_tuple(&mut self, tuple: &Spanned<ast::Tuple<'_>>, start: usize) -> Taint {
+        let end = lexis::range(tuple.span()).end;
+        self.edit(start..start, "(");
+        let taint = self.container(&[&tuple.items], start..end, true, Position::INNER);
+        let nest = engine::NEST;
+        self.edit(end..end, &format!(")|{nest}"));
+        taint
     }
 
     /// A list or map literal. What is no constant goes through the filter that bounds its depth.
@@ -99,8 +97,9 @@ impl Walker<'_> {
             taint = taint.or(self.expression(item, Position::ITEM));
         }
         if !constant && !position.item {
+            let nest = engine::NEST;
             self.edit(span.start..span.start, "(");
-            self.edit(span.end..span.end, &format!(")|{}", engine::NEST));
+            self.edit(span.end..span.end, &format!("|{nest})"));
         }
         taint
     }
@@ -176,6 +175,7 @@ impl Walker<'_> {
             return;
         };
         let operator = operator.range.clone();
+        let start = operator.start;
         let is_filter_already = parentheses == 0
             && matches!(&binary.left, Expr::BinOp(left)
                 if matches!(left.op, BinOpKind::Concat | BinOpKind::Add | BinOpKind::Mul));
@@ -186,6 +186,9 @@ impl Walker<'_> {
             self.edit(operator, &format!(")|{filter}("));
         }
         self.edit(span.end..span.end, ")");
+        if let Some(file) = self.facts.files.get_mut(self.file) {
+            file.operators.insert(start, span);
+        }
     }
 
     fn filter(&mut self, filter: &Spanned<ast::Filter<'_>>) -> Taint {
@@ -298,7 +301,9 @@ impl Walker<'_> {
             .any(|argument| matches!(argument, CallArg::PosSplat(_)))
         {
             // A list of unknown length shifts what follows.
-            taints.iter_mut().for_each(|(key, _)| *key = Argument::Any);
+            for (key, _) in &mut taints {
+                *key = Argument::Any;
+            }
         }
         taints
     }

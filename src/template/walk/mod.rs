@@ -164,10 +164,15 @@ impl<'w> Walker<'w> {
             );
             self.unsupported(range, words);
         }
-        if self.macros == 0 {
-            if let Some(file) = self.facts.files.get_mut(self.file) {
-                file.exports.insert(name.to_owned());
-            }
+        self.export(name);
+    }
+
+    /// Makes a name one that importing the file gives.
+    fn export(&mut self, name: &str) {
+        if self.macros == 0
+            && let Some(file) = self.facts.files.get_mut(self.file)
+        {
+            file.exports.insert(name.to_owned());
         }
     }
 

@@ -66,7 +66,7 @@ impl Walker<'_> {
                 self.include(&include.name);
             }
             Stmt::Import(import) => self.import(import),
-            Stmt::FromImport(import) => self.from_import(import),
+            Stmt::FromImport(import) => self.import_names(import),
             Stmt::AutoEscape(block) => {
                 let words = "`autoescape` has no meaning here: what derives from a label is escaped, and `|safe` switches it off";
                 self.unsupported(lexis::range(block.span()), words);
@@ -228,17 +228,20 @@ impl Walker<'_> {
 
     /// `target = value`, of `set` and `with`.
     fn assignment(&mut self, target: &Expr<'_>, value: &Expr<'_>) {
-        if let (Expr::Var(name), Expr::Call(call)) = (target, value) {
-            if matches!(&call.expr, Expr::Var(function) if function.id == "namespace") {
-                let taint = self.arguments(&call.args);
-                self.bind(name.id, Kind::Namespace, lexis::range(name.span()));
-                self.flow(name.id, taint);
-                return;
-            }
+        if let (Expr::Var(name), Expr::Call(call)) = (target, value)
+            && matches!(&call.expr, Expr::Var(function) if function.id == "namespace")
+        {
+            let taint = self.arguments(&call.args);
+            self.bind(name.id, Kind::Namespace, lexis::range(name.span()));
+            self.flow(name.id, taint);
+            return;
         }
-        let taint = match value {
-            Expr::Tuple(tuple) => self.tuple(tuple, self.value_start(target)),
-            value => self.expression(value, Position::INNER),
+        let start = self.value_start(target);
+        let taint = match (value, start) {
+            (Expr::Tuple(tuple), Some(start)) if start != lexis::range(tuple.span()).start => {
+                self.open_tuple(tuple, start)
+            }
+            _ => self.expression(value, Position::INNER),
         };
         self.target(target, &taint);
     }
@@ -312,7 +315,7 @@ impl Walker<'_> {
         }
     }
 
-    fn from_import(&mut self, import: &Spanned<ast::FromImport<'_>>) {
+    fn import_names(&mut self, import: &Spanned<ast::FromImport<'_>>) {
         let Some(include) = self.include(&import.expr) else {
             return;
         };
@@ -322,6 +325,7 @@ impl Walker<'_> {
                 Some(Expr::Var(alias)) => alias.id,
                 _ => source.id,
             };
+            self.export(name);
             let place = self.place(lexis::range(source.span()));
             let alias = Alias {
                 name: name.to_owned(),
