@@ -179,6 +179,15 @@ struct HttpLimits {
 
 /// Runs the server.
 pub(super) fn run(args: &Args, vars: &[(OsString, OsString)]) -> anyhow::Result<Outcome> {
+    run_with(args, vars, |_| ())
+}
+
+/// Runs the server, and calls `bound` with the addresses once it listens.
+pub(super) fn run_with(
+    args: &Args,
+    vars: &[(OsString, OsString)],
+    bound: impl FnOnce(&[SocketAddr]),
+) -> anyhow::Result<Outcome> {
     let filter = LogFilter::parse(&args.process.log_level)
         .map_err(|error| Misuse(format!("--log-level: {error}")))?;
     let format = match args.process.log_format {
@@ -194,13 +203,14 @@ pub(super) fn run(args: &Args, vars: &[(OsString, OsString)]) -> anyhow::Result<
             bytes: args.tree_limits.max_yaml_bytes,
         },
     };
-    observe::init(format, filter);
+    let _log = observe::init(format, filter).context("cannot start the log")?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .context("cannot start the runtime")?;
     let result = runtime.block_on(async {
         let server = Server::bind(settings)?;
+        bound(&server.addresses());
         server.run(wiring(source, options)?).await
     });
     runtime.shutdown_timeout(GIVE_UP_TIME);
