@@ -6,13 +6,9 @@ use std::fmt;
 use bytes::Bytes;
 
 use crate::label::{Labels, encode_query};
-use crate::snapshot::{Body, Config, ConfigDir, Link, Match, Rendering};
+use crate::snapshot::{Body, Config, ConfigDir, Link, Match, Rendering, is_script};
 use crate::template::{Context, Kind, Problem};
 use crate::tree::Revision;
-
-/// What iPXE takes for a script (image/script.c): these six bytes and one white space. BIOS machines execute any other
-/// body as machine code.
-const SCRIPT_MAGIC: &[u8] = b"#!ipxe";
 
 /// What URLs start with: scheme, authority and perhaps a path, without a slash at the end.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,15 +91,6 @@ pub fn script(matched: &Match<'_>, labels: &Labels, base: &BaseUrl) -> Result<By
 /// It cannot be rendered for these labels.
 pub fn config(config: &Config, labels: &Labels, base: &BaseUrl) -> Result<Bytes, RenderError> {
     body(&config.body, labels, base, None)
-}
-
-/// Whether iPXE takes these bytes for a script.
-#[must_use]
-pub fn is_script(bytes: &[u8]) -> bool {
-    bytes
-        .strip_prefix(SCRIPT_MAGIC)
-        .and_then(<[u8]>::first)
-        .is_some_and(u8::is_ascii_whitespace)
 }
 
 fn body(

@@ -60,7 +60,7 @@ pub enum PathError {
     /// The path has no component at all.
     #[error("the path is empty")]
     Empty,
-    /// A component is empty, `.`, `..` or `.git`, or holds a control character, a backslash or a NUL.
+    /// A component is empty, `.`, `..` or `.git`, or holds a control character.
     #[error("the path has a component that no repository may hold")]
     Component,
     /// `..` leads out of the served root.
@@ -151,7 +151,7 @@ impl fmt::Display for RepoPath {
 fn is_component(component: &str) -> bool {
     !matches!(component, "" | "." | "..")
         && !component.eq_ignore_ascii_case(".git")
-        && !component.chars().any(|c| c.is_control() || c == '\\')
+        && !component.chars().any(|c| c.is_control())
 }
 
 /// What stands at a path.

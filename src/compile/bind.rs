@@ -10,10 +10,9 @@ use crate::diagnostic::Diagnostic;
 use crate::id::{self, ConfigId, Content};
 use crate::label::Labels;
 use crate::manifest::{Assignment, Locator, Machine, Manifests};
-use crate::render::is_script;
 use crate::snapshot::{
     Binding, Body, Choice, Config, ConfigDir, Entry, Link, Rendering, Rule, Scope, SelectorValues,
-    Text,
+    Text, is_script,
 };
 use crate::template::{Context, Kind, ProblemKind, Template, Values};
 use crate::tree::Revision;
@@ -206,10 +205,15 @@ impl<'a> Binder<'a> {
                 .as_ref()
                 .is_some_and(|one| one.usage().machine_name)
         });
-        for (place, machine) in assignment.machines.iter().enumerate() {
-            if machine.values.is_empty() && !(names_machine && machine.name.is_some()) {
-                continue;
-            }
+        let has_own = |machine: &Machine| {
+            !machine.values.is_empty() || (names_machine && machine.name.is_some())
+        };
+        for (place, machine) in assignment
+            .machines
+            .iter()
+            .enumerate()
+            .filter(|(_, machine)| has_own(machine))
+        {
             let mut values = base.clone();
             merge(&mut values, &machine.values);
             if let Some(binding) = self.binding(
@@ -222,7 +226,7 @@ impl<'a> Binder<'a> {
                 choice.own.insert(place, Arc::new(binding));
             }
         }
-        if choice.own.len() < assignment.machines.len() || assignment.machines.is_empty() {
+        if assignment.machines.is_empty() || !assignment.machines.iter().all(has_own) {
             choice.shared = self.binding(whom, base.clone()).map(Arc::new);
         }
         choice

@@ -134,17 +134,18 @@ impl Loader<'_, '_> {
     fn bodies<'m>(&self, profile: &'m Profile, found: &mut Vec<Diagnostic>) -> Option<Bodies<'m>> {
         let names: BTreeSet<String> = profile.configs.keys().cloned().collect();
         let mut complete = true;
-        let mut note = |result: Result<LoadedBody<'m>, Vec<Diagnostic>>| match result {
-            Ok(body) => Some(body),
-            Err(diagnostics) => {
-                complete = false;
-                // A Profile that was told off already is not told again what follows from it.
-                if !profile.broken {
-                    found.extend(diagnostics);
+        let mut note =
+            |result: Result<LoadedBody<'m>, Vec<Diagnostic>>| match result {
+                Ok(body) => Some(body),
+                Err(diagnostics) => {
+                    complete = false;
+                    // A config that could not be read is not missed a second time.
+                    found.extend(diagnostics.into_iter().filter(|one| {
+                        !(profile.broken && one.code() == say_template::UNKNOWN_CONFIG)
+                    }));
+                    None
                 }
-                None
-            }
-        };
+            };
         let script = profile
             .script
             .as_ref()

@@ -42,6 +42,8 @@ pub struct Location {
     pub line: usize,
     /// The column in characters, from 1.
     pub column: usize,
+    /// The column in the excerpt where the carets begin: another one where something before it is hidden.
+    pub shown_column: usize,
     /// How many columns the carets take, at least 1.
     pub width: usize,
     /// The line's text, with every value and every line of a config body already replaced by `…`; empty where there is
@@ -57,6 +59,7 @@ impl Location {
             path: path.clone(),
             line: 1,
             column: 1,
+            shown_column: 1,
             width: 1,
             excerpt: String::new(),
         }

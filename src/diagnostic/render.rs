@@ -63,11 +63,11 @@ fn write_one(out: &mut String, one: &Diagnostic) {
         let excerpt = location.excerpt.replace('\t', " ");
         let before: String = excerpt
             .chars()
-            .take(location.column.saturating_sub(1))
+            .take(location.shown_column.saturating_sub(1))
             .collect();
         let under: String = excerpt
             .chars()
-            .skip(location.column.saturating_sub(1))
+            .skip(location.shown_column.saturating_sub(1))
             .take(location.width)
             .collect();
         let indent = " ".repeat(before.width());

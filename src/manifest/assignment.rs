@@ -125,7 +125,6 @@ impl Assignment {
 }
 
 pub(super) fn read(node: &Node, older: bool, reader: &mut Reader<'_>) -> Option<Assignment> {
-    let before = reader.count();
     let top = reader.fields(node, &[], "an Assignment", TOP_FIELDS)?;
     let metadata = metadata(&top, reader);
     let Some((spec, steps)) = top.get_set("spec") else {
@@ -145,7 +144,7 @@ pub(super) fn read(node: &Node, older: bool, reader: &mut Reader<'_>) -> Option<
     let priority = spec
         .get_set("priority")
         .map_or(0, |(node, steps)| priority(node, &steps, reader));
-    if reader.count() == before {
+    if !reader.is_broken() {
         check_subjects(&spec, &selectors, is_default, reader);
     }
     let (name, _) = metadata?;
@@ -162,7 +161,7 @@ pub(super) fn read(node: &Node, older: bool, reader: &mut Reader<'_>) -> Option<
         is_default,
         values,
         values_from,
-        broken: reader.count() > before,
+        broken: reader.is_broken(),
     })
 }
 

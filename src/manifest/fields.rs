@@ -23,14 +23,23 @@ pub(super) struct Reader<'a> {
     pending: &'a mut Vec<Pending>,
     document: usize,
     origin: Option<Origin>,
+    /// How many there were when the document, and the manifest in it, began.
+    document_start: usize,
+    manifest_start: usize,
+    /// Whether something is wrong with the document as YAML.
+    is_document_broken: bool,
 }
 
 impl<'a> Reader<'a> {
     pub(super) fn new(pending: &'a mut Vec<Pending>, document: usize) -> Self {
+        let start = pending.len();
         Self {
             pending,
             document,
             origin: None,
+            document_start: start,
+            manifest_start: start,
+            is_document_broken: false,
         }
     }
 
@@ -40,7 +49,16 @@ impl<'a> Reader<'a> {
 
     /// From now on, steps are those of the manifest at this origin.
     pub(super) fn enter(&mut self, origin: Origin) {
+        if self.origin.is_none() {
+            self.is_document_broken = self.pending.len() > self.document_start;
+        }
+        self.manifest_start = self.pending.len();
         self.origin = Some(origin);
+    }
+
+    /// Whether anything is wrong with the manifest that was entered last.
+    pub(super) fn is_broken(&self) -> bool {
+        self.is_document_broken || self.pending.len() > self.manifest_start
     }
 
     pub(super) fn origin(&self) -> Origin {

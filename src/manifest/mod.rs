@@ -207,9 +207,12 @@ impl File {
         if self.ours || foreign.is_empty() {
             self.diagnostics.extend(placed(pending, &map));
         }
-        for (index, steps, header) in foreign {
+        for (index, mut steps, header) in foreign {
+            if matches!(header, Header::Foreign(_)) {
+                steps.push(Step::from("apiVersion"));
+            }
             self.diagnostics
-                .push(header.diagnostic(map.place(index, &steps, Part::Value)));
+                .push(header.diagnostic(map.place(index, &steps, Part::Value), self.ours));
         }
     }
 
@@ -331,11 +334,11 @@ impl Header {
         *self == Self::List
     }
 
-    fn diagnostic(&self, at: Location) -> Diagnostic {
+    fn diagnostic(&self, at: Location, among_ours: bool) -> Diagnostic {
         match self {
-            Self::Foreign(api_version) => say::foreign_api_version(at, api_version),
+            Self::Foreign(api_version) => say::foreign_api_version(at, api_version, among_ours),
             Self::List => say::nested_list(at),
-            Self::None | Self::Ours { .. } => say::not_a_manifest(at),
+            Self::None | Self::Ours { .. } => say::not_a_manifest(at, among_ours),
         }
     }
 }

@@ -150,6 +150,7 @@ impl FileMap {
             path: self.path.clone(),
             line,
             column,
+            shown_column: column,
             width: 1,
             excerpt: key_only(text),
         }
@@ -168,13 +169,13 @@ impl FileMap {
             .lines
             .get(line.saturating_sub(1))
             .map_or("", String::as_str);
-        let (excerpt, column) = self.redacted(text, line, column);
-        let width = token_width(&excerpt, column);
+        let (excerpt, shown_column) = self.redacted(text, line, column);
         Location {
             path: self.path.clone(),
             line,
             column,
-            width,
+            shown_column,
+            width: token_width(&excerpt, shown_column),
             excerpt: cut(&excerpt),
         }
     }
@@ -266,6 +267,7 @@ impl FileMap {
             path: self.path.clone(),
             line,
             column,
+            shown_column: column,
             width,
             excerpt: if show { cut(text) } else { String::new() },
         }

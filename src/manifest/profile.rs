@@ -108,7 +108,6 @@ pub struct FileRef {
 }
 
 pub(super) fn read(node: &Node, older: bool, reader: &mut Reader<'_>) -> Option<Profile> {
-    let before = reader.count();
     let top = reader.fields(node, &[], "a Profile", TOP_FIELDS)?;
     let metadata = metadata(&top, reader);
     let Some((spec, steps)) = top.get_set("spec") else {
@@ -136,7 +135,7 @@ pub(super) fn read(node: &Node, older: bool, reader: &mut Reader<'_>) -> Option<
         configs,
         values,
         values_from,
-        broken: reader.count() > before,
+        broken: reader.is_broken(),
     })
 }
 

@@ -138,19 +138,17 @@ pub fn documents(text: &str, budget: Budget) -> Vec<Result<Node, Fault>> {
     all
 }
 
-/// The parser's words without the place, which is told beside them.
+/// The parser's words without the place, which is told beside them; a place that gives the context stays.
 fn words(error: &serde_yaml::Error) -> String {
     let text = error.to_string();
-    match text.split_once(" at line ") {
-        Some((what, rest)) => match rest.split_once(", ") {
-            Some((_, context)) => {
-                let context = context.split(" at line ").next().unwrap_or(context);
-                format!("{what}, {context}")
-            }
-            None => what.to_owned(),
-        },
-        None => text,
-    }
+    let Some((what, rest)) = text.split_once(" at line ") else {
+        return text;
+    };
+    let Some((_, context)) = rest.split_once(", ") else {
+        return what.to_owned();
+    };
+    let context = context.replacen(" at line ", " that begins at line ", 1);
+    format!("{what}, {}", context.replacen(" column ", ", column ", 1))
 }
 
 impl Node {

@@ -8,6 +8,19 @@ use bytes::Bytes;
 use crate::id::ConfigId;
 use crate::template::{Kind, Template, Values};
 
+/// What iPXE takes for a script (image/script.c): these six bytes and one white space. BIOS machines execute any other
+/// body as machine code.
+const SCRIPT_MAGIC: &[u8] = b"#!ipxe";
+
+/// Whether iPXE takes these bytes for a script.
+#[must_use]
+pub fn is_script(bytes: &[u8]) -> bool {
+    bytes
+        .strip_prefix(SCRIPT_MAGIC)
+        .and_then(<[u8]>::first)
+        .is_some_and(u8::is_ascii_whitespace)
+}
+
 /// A text cut where the base URL stands: the pieces around it, at least one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Text {

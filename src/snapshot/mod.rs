@@ -11,7 +11,7 @@ use crate::id::ConfigId;
 use crate::label::Labels;
 use crate::tree::Revision;
 
-pub use config::{Body, Config, ConfigDir, Link, Rendering, Scope, Text};
+pub use config::{Body, Config, ConfigDir, Link, Rendering, Scope, Text, is_script};
 pub use rule::{Binding, Choice, Entry, Rule, SelectorValues, Tier};
 
 use index::Index;

@@ -146,7 +146,7 @@ impl SourceError {
     }
 
     /// A failure with what somebody else's error and its causes say.
-    pub(super) fn caused(class: ErrorClass, what: &str, error: &dyn Error) -> Self {
+    pub(super) fn caused(class: ErrorClass, what: &str, error: &(dyn Error + 'static)) -> Self {
         Self::new(class, format!("{what}: {}", causes(error)))
     }
 
@@ -173,8 +173,19 @@ impl SourceError {
     }
 }
 
+/// The cause of an error. An `io::Error` leaves what it wraps out of its `source`; here it counts.
+pub(super) fn cause<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
+    match error
+        .downcast_ref::<std::io::Error>()
+        .and_then(std::io::Error::get_ref)
+    {
+        Some(wrapped) => Some(wrapped),
+        None => error.source(),
+    }
+}
+
 /// An error and its causes on one line, in printable characters, without repetitions.
-pub(super) fn causes(error: &dyn Error) -> String {
+pub(super) fn causes(error: &(dyn Error + 'static)) -> String {
     let mut parts: Vec<String> = Vec::new();
     let mut next = Some(error);
     while let Some(current) = next {
@@ -189,7 +200,7 @@ pub(super) fn causes(error: &dyn Error) -> String {
         if !text.is_empty() && !parts.iter().any(|part| part.contains(&text)) {
             parts.push(text);
         }
-        next = current.source();
+        next = cause(current);
     }
     parts.join(": ")
 }
@@ -237,5 +248,13 @@ mod tests {
         struct Outer(#[source] std::io::Error);
         let error = Outer(std::io::Error::other("inner"));
         assert_eq!(causes(&error), "outer: inner");
+        let nested = std::io::Error::other(std::io::Error::other(error));
+        let mut last: &(dyn Error + 'static) = &nested;
+        let mut depth = 0;
+        while let Some(next) = cause(last) {
+            last = next;
+            depth += 1;
+        }
+        assert_eq!((last.to_string().as_str(), depth), ("inner", 4));
     }
 }

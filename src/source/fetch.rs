@@ -2,7 +2,6 @@
 
 use std::num::NonZeroU32;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
@@ -20,10 +19,11 @@ use gix::protocol::transport::{Protocol, Service};
 use gix::protocol::{Handshake, LsRefsCommand};
 use reqwest::Url;
 
-use super::error::{ErrorClass, SourceError};
+use super::error::{ErrorClass, SourceError, cause};
 use super::http::{Client, Session, Watch};
 use super::remote::{Check, Settings};
 use super::store::Store;
+use super::unpacked::{Reporter, Unpacked};
 use super::{reference, walk};
 use crate::tree::{Revision, Tree};
 
@@ -66,7 +66,7 @@ impl Fetcher {
         interrupt: &AtomicBool,
     ) -> Result<Check, SourceError> {
         let watch = Watch::new(interrupt, settings.git_timeout, MAX_REFS_BYTES);
-        let result = self.check_watched(settings, known, interrupt, &watch);
+        let result = self.check_watched(settings, known, &watch);
         // What went wrong on the wire says more than what the layers above made of it.
         result.map_err(|error| watch.take_failure().unwrap_or(error))
     }
@@ -75,22 +75,22 @@ impl Fetcher {
         &self,
         settings: &Settings,
         known: Option<&Revision>,
-        interrupt: &AtomicBool,
         watch: &Watch<'_>,
     ) -> Result<Check, SourceError> {
         let mut connection = Connection::open(&self.client, &self.url, watch)?;
         let wanted = settings.reference.as_deref();
         let refs = connection.list(&reference::candidates(wanted))?;
         let (commit, is_advertised) = resolve(wanted, &refs)?;
-        if let Some(known) = known.filter(|known| known.as_str() == commit.to_string()) {
+        let revision = Revision::new(&commit.to_string());
+        if let Some(known) = known.filter(|known| **known == revision) {
             return Ok(Check::Unchanged(known.clone()));
         }
-        let deadline = Instant::now() + settings.fetch_timeout;
-        watch.extend(deadline, settings.wire_bytes);
+        watch.extend(settings.fetch_timeout, settings.wire_bytes);
         let store = Store::create(&self.folder)?;
-        let tree = supervised(watch, interrupt, deadline, |stop| {
+        let unpacked = Unpacked::default();
+        let tree = supervised(watch, &unpacked, settings.unpacked_bytes, |stop| {
             connection
-                .fetch(commit, &store, stop)
+                .fetch(commit, &store, unpacked.progress(), stop)
                 .map_err(|error| match error.class() {
                     // Whether a remote has a commit that no ref names is seen only now.
                     ErrorClass::Protocol if !is_advertised => reference::not_found(wanted),
@@ -154,6 +154,7 @@ impl<'a> Connection<'a> {
         &mut self,
         commit: ObjectId,
         store: &Store,
+        progress: Reporter,
         stop: &AtomicBool,
     ) -> Result<(), SourceError> {
         let mut failure = None;
@@ -181,7 +182,7 @@ impl<'a> Connection<'a> {
                     }
                 }
             },
-            Discard,
+            progress,
             stop,
             Context {
                 handshake: &mut self.handshake,
@@ -256,29 +257,37 @@ fn read(
     )
 }
 
-/// Runs `work` with a flag that is set when the caller wants to stop or the time is over, so that unpacking, which
-/// waits for no network, ends too.
+/// Runs `work` with a flag that is set when the caller wants to stop, the time is over or too much was unpacked, so
+/// that unpacking, which waits for no network, ends too.
 fn supervised<T>(
     watch: &Watch<'_>,
-    interrupt: &AtomicBool,
-    deadline: Instant,
+    unpacked: &Unpacked,
+    limit: u64,
     work: impl FnOnce(&AtomicBool) -> Result<T, SourceError>,
 ) -> Result<T, SourceError> {
-    let stop = Arc::new(AtomicBool::new(false));
+    let stop = AtomicBool::new(false);
+    let (interrupt, deadline) = (watch.interrupt(), watch.deadline());
     let result = std::thread::scope(|scope| {
         let (done, waiting) = mpsc::channel::<()>();
-        let flag = Arc::clone(&stop);
+        let stop = &stop;
         scope.spawn(move || {
             while waiting.recv_timeout(WATCHDOG_TICK) == Err(mpsc::RecvTimeoutError::Timeout) {
-                if interrupt.load(Ordering::Relaxed) || Instant::now() >= deadline {
-                    flag.store(true, Ordering::Relaxed);
+                let is_over = Instant::now() >= deadline || unpacked.bytes() > limit;
+                if is_over || interrupt.load(Ordering::Relaxed) {
+                    stop.store(true, Ordering::Relaxed);
                 }
             }
         });
-        let result = work(&stop);
+        let result = work(stop);
         drop(done);
         result
     });
+    if unpacked.bytes() > limit {
+        let message = format!(
+            "the objects of the commit are larger than the limit of {limit} bytes unpacked"
+        );
+        return Err(SourceError::new(ErrorClass::Limit, message));
+    }
     match result {
         // The work saw the flag only; the watch knows why it was set.
         Err(error) if stop.load(Ordering::Relaxed) => Err(watch.look().err().unwrap_or(error)),
@@ -326,13 +335,13 @@ fn protocol(what: &str, error: &gix::Error) -> SourceError {
 /// Whether a pack could not be stored because of the disk or because of the pack.
 fn store_class(error: &gix::Error) -> ErrorClass {
     let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    while let Some(cause) = next {
-        if let Some(error) = cause.downcast_ref::<std::io::Error>()
+    while let Some(current) = next {
+        if let Some(error) = current.downcast_ref::<std::io::Error>()
             && error.raw_os_error().is_some()
         {
             return ErrorClass::Disk;
         }
-        next = cause.source();
+        next = cause(current);
     }
     ErrorClass::Corrupt
 }

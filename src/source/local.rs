@@ -26,7 +26,7 @@ pub(super) fn check(
     loop {
         match check_once(path, settings, known, interrupt) {
             Err(error) if error.class() == ErrorClass::Corrupt && attempt < ATTEMPTS => {
-                attempt += 1
+                attempt += 1;
             }
             result => return result,
         }
@@ -41,7 +41,8 @@ fn check_once(
 ) -> Result<Check, SourceError> {
     let repository = open(path)?;
     let commit = resolve(&repository, settings.reference.as_deref())?;
-    if let Some(known) = known.filter(|known| known.as_str() == commit.to_string()) {
+    let revision = Revision::new(&commit.to_string());
+    if let Some(known) = known.filter(|known| **known == revision) {
         return Ok(Check::Unchanged(known.clone()));
     }
     let tree = walk::read_commit(

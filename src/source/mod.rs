@@ -18,6 +18,7 @@ mod reference;
 mod remote;
 pub mod seed;
 mod store;
+mod unpacked;
 mod url;
 mod walk;
 

@@ -25,6 +25,8 @@ pub struct Settings {
     pub limits: Limits,
     /// The most bytes that one fetch may receive.
     pub wire_bytes: u64,
+    /// The most bytes that all objects of one fetch may have when they are unpacked.
+    pub unpacked_bytes: u64,
     /// How long connecting and asking for the ref may take, how long the remote may be silent during a fetch, and how
     /// long a fetch may average below 10 kB/s.
     pub git_timeout: Duration,
@@ -37,6 +39,8 @@ pub struct Settings {
 impl Settings {
     /// Twice the bytes that a tree may hold by default: `--path` may be a part of a larger repository.
     pub const DEFAULT_WIRE_BYTES: u64 = 1 << 30;
+    /// Text shrinks to a quarter on the wire.
+    pub const DEFAULT_UNPACKED_BYTES: u64 = 4 << 30;
     /// Long enough for a slow forge, short enough to be noticed.
     pub const DEFAULT_GIT_TIMEOUT: Duration = Duration::from_secs(60);
     /// A gigabyte at 2 MB/s.
@@ -52,6 +56,7 @@ impl Settings {
             state_dir: None,
             limits: Limits::default(),
             wire_bytes: Self::DEFAULT_WIRE_BYTES,
+            unpacked_bytes: Self::DEFAULT_UNPACKED_BYTES,
             git_timeout: Self::DEFAULT_GIT_TIMEOUT,
             fetch_timeout: Self::DEFAULT_FETCH_TIMEOUT,
             allow_empty: false,

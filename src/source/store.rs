@@ -4,6 +4,7 @@
 //! as long as the process lives, so that what a killed process left behind is told from what another one is using.
 
 use std::fs::{self, DirBuilder, File};
+use std::hash::{BuildHasher as _, RandomState};
 use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
@@ -14,7 +15,7 @@ use super::error::SourceError;
 const PREFIX: &str = "gitboot-fetch-";
 /// What the name of a lock file ends with; the folder has the same name without it.
 const LOCK_SUFFIX: &str = ".lock";
-/// How often another name is tried when one is taken; 64 random bits collide never, a sweep may take one away.
+/// How often another name is tried: 64 random bits hardly ever collide, but a sweep may take one away.
 const ATTEMPTS: usize = 8;
 
 /// An empty object database on disk.
@@ -44,7 +45,8 @@ impl Store {
     }
 
     fn try_create(parent: &Path) -> io::Result<Self> {
-        let name = format!("{PREFIX}{:016x}", rand::random::<u64>());
+        // The keys of the standard library's hash maps are random; that is all a name needs.
+        let name = format!("{PREFIX}{:016x}", RandomState::new().hash_one(parent));
         let folder = parent.join(&name);
         let lock_path = parent.join(format!("{name}{LOCK_SUFFIX}"));
         let lock = File::create_new(&lock_path)?;
@@ -130,11 +132,11 @@ fn sweep_locked(lock_path: &Path, folder: &Path) {
 fn remove(folder: &Path) {
     match fs::remove_dir_all(folder) {
         Ok(()) => {
-            tracing::debug!(folder = %folder.display(), "removed what an earlier fetch left behind")
+            tracing::debug!(folder = %folder.display(), "removed what an earlier fetch left behind");
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => {
-            tracing::debug!(folder = %folder.display(), %error, "cannot remove an old fetch")
+            tracing::debug!(folder = %folder.display(), %error, "cannot remove an old fetch");
         }
     }
 }

@@ -185,4 +185,23 @@ mod tests {
             assert!(!found.to_string().contains("s3cret"));
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn no_text_panics_and_no_secret_is_printed(
+            scheme in "(https?|ftp|ssh|file|git\\+ssh)?",
+            before in "[ -~]{0,8}",
+            after in "\\PC{0,12}",
+        ) {
+            let text = format!("{scheme}://{before}s3cret@{after}");
+            match text.parse::<RepoUrl>() {
+                // Then it is a path: of a file URL, a local one, or one after a host.
+                Ok(url) => if let Place::Http(url) = url.place() {
+                    proptest::prop_assert!(url.username().is_empty() && url.password().is_none());
+                    proptest::prop_assert!(url.path().contains("s3cret"));
+                },
+                Err(error) => proptest::prop_assert!(!error.to_string().contains("s3cret")),
+            }
+        }
+    }
 }

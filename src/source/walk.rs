@@ -281,3 +281,111 @@ fn missing(what: &str, id: ObjectId) -> SourceError {
     );
     SourceError::new(ErrorClass::Corrupt, message)
 }
+
+#[cfg(test)]
+mod tests {
+    use gix::objs::{Data, Header};
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// A commit whose root folder has these bytes.
+    struct Memory(HashMap<ObjectId, (Kind, Vec<u8>)>);
+
+    fn id(byte: u8) -> ObjectId {
+        ObjectId::from_bytes_or_panic(&[byte; 20])
+    }
+
+    impl Memory {
+        fn of_root(root: Vec<u8>) -> Self {
+            let person = "A <a@example.com> 0 +0000";
+            let commit = format!("tree {}\nauthor {person}\ncommitter {person}\n\nx", id(1));
+            Self(HashMap::from([
+                (id(0), (Kind::Commit, commit.into_bytes())),
+                (id(1), (Kind::Tree, root)),
+                (id(2), (Kind::Blob, b"text".to_vec())),
+            ]))
+        }
+
+        fn read(&self) -> Result<Tree, SourceError> {
+            read_commit(
+                self,
+                id(0),
+                None,
+                &Limits::default(),
+                &AtomicBool::new(false),
+            )
+        }
+    }
+
+    impl Find for Memory {
+        fn try_find<'a>(
+            &self,
+            id: &gix::oid,
+            buffer: &'a mut Vec<u8>,
+        ) -> gix::Result<Option<Data<'a>>> {
+            let Some((kind, bytes)) = self.0.get(id) else {
+                return Ok(None);
+            };
+            buffer.clone_from(bytes);
+            Ok(Some(Data::new(buffer, *kind, id.kind())))
+        }
+    }
+
+    impl FindHeader for Memory {
+        fn try_header(&self, id: &gix::oid) -> gix::Result<Option<Header>> {
+            let found = self.0.get(id).map(|(kind, bytes)| Header {
+                kind: *kind,
+                size: bytes.len() as u64,
+            });
+            Ok(found)
+        }
+    }
+
+    fn entry(mode: &str, name: &[u8], id: ObjectId) -> Vec<u8> {
+        [mode.as_bytes(), b" ", name, b"\0", id.as_slice()].concat()
+    }
+
+    fn mode() -> impl Strategy<Value = &'static str> {
+        prop::sample::select(vec![
+            "100644", "100755", "120000", "160000", "40000", "0", "999999", "x",
+        ])
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_of_a_tree_make_the_walk_panic(root in vec(any::<u8>(), 0..200)) {
+            let _ = Memory::of_root(root).read();
+        }
+
+        #[test]
+        fn every_path_of_a_tree_is_one_that_a_tree_may_hold(
+            entries in vec((mode(), vec(any::<u8>(), 0..6)), 0..4),
+            of_blobs in any::<bool>(),
+        ) {
+            let target = if of_blobs { id(2) } else { id(1) };
+            let root = entries.iter().flat_map(|(mode, name)| entry(mode, name, target)).collect();
+            match Memory::of_root(root).read() {
+                Ok(tree) => for (path, _) in tree.iter() {
+                    prop_assert_eq!(RepoPath::parse(path.as_str()), Ok(path.clone()));
+                    let is_named = entries.iter().any(|(_, name)| name == path.as_str().as_bytes());
+                    prop_assert!(is_named, "{} is not in the tree", path);
+                },
+                Err(error) => {
+                    let text = error.to_string();
+                    prop_assert!(!text.chars().any(char::is_control), "{text:?}");
+                    prop_assert!(error.revision().is_some());
+                }
+            }
+        }
+
+        #[test]
+        fn plain_names_are_all_read(names in prop::collection::btree_set("[a-z0-9 ._-]{1,8}\u{e9}", 0..8)) {
+            let root = names.iter().flat_map(|name| entry("100644", name.as_bytes(), id(2))).collect();
+            let tree = Memory::of_root(root).read().unwrap();
+            let found: Vec<&str> = tree.iter().map(|(path, _)| path.as_str()).collect();
+            prop_assert_eq!(found, names.iter().map(String::as_str).collect::<Vec<_>>());
+        }
+    }
+}

@@ -1,93 +1,291 @@
-//! stub
+//! Strict templates: minijinja, set up so that files survive it.
+//!
+//! [`parse`] reads a template with everything it includes, checks each name in each branch, lists what it mentions, and
+//! compiles it once; [`Template::render`] is cheap and may run on many threads at once.
+//!
+//! **Labels are the one untrusted input.** Whether a printed expression may derive from a label is found out by data
+//! flow over the syntax trees ([`walk`], [`resolve`]); such expressions are wrapped into an escaping filter before
+//! minijinja compiles the text ([`rewrite`]), and places are mapped back.
+//!
+//! Nothing a repository or a machine sends ends the process: [`limits`] bounds native recursion (at parse time, and in
+//! values), instructions, memory and output.
+
+mod engine;
+mod facts;
+mod fault;
+mod filters;
+mod lexis;
+pub mod limits;
+mod names;
+mod older;
+mod operators;
 mod problem;
-pub mod limits {
-    pub const SOURCE_BYTES: usize = 1;
-    pub const FUEL: u64 = 1;
-    pub const WORK: u64 = 1;
-    pub const OUTPUT_BYTES: usize = 1;
-}
+mod resolve;
+mod rewrite;
+mod run;
+#[cfg(test)]
+mod tests;
+mod unit;
+mod value;
+mod walk;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Arc;
+
+use minijinja::Environment;
+
 use crate::label::Labels;
 use crate::tree::RepoPath;
-pub use problem::*;
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+pub use problem::{IncludeError, Place, Problem, ProblemKind};
+use rewrite::Rewritten;
+use run::{Printed, Root, Shape};
+pub use value::{Values, look_up, printed_number};
+
+/// How labels are escaped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
+    /// An iPXE script: every byte outside `A-Za-z0-9-._~:@/+,=` becomes `%XX`.
     Script,
+    /// A JSON body: the content of a JSON string.
     Json,
+    /// Anything else: not at all; there are filters.
     Other,
 }
+
+/// Which spellings are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dialect {
+    /// Ours.
     Current,
+    /// Also `{{ .x }}`, `{{ .AdditionalContent.x }}` and `{{ index . "x" }}` of the older API groups.
     Older,
 }
-#[derive(Clone, Debug)]
+
+/// A template's text and where it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Source {
+    /// The file; for an inline body the manifest. References are relative to it.
     pub path: RepoPath,
+    /// The text.
     pub text: Arc<str>,
 }
+
+/// What a template may mention.
+#[derive(Clone, Copy, Debug)]
 pub struct Scope<'a> {
+    /// The config names of the Profile.
     pub configs: &'a BTreeSet<String>,
+    /// Which spellings are read.
     pub dialect: Dialect,
+    /// Whether it is a script: only there `revision` is in scope.
     pub in_script: bool,
 }
-#[derive(Debug)]
-pub struct Template;
-#[derive(Debug, Default)]
+
+/// What a template and everything that it includes mention, in whatever branch.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
+    /// Canonical keys of labels.
     pub labels: BTreeSet<String>,
+    /// Every `values.…` in the order of the text, file by file.
     pub values: Vec<ValuePath>,
+    /// Config names, by `configs["x"]`, `configs.x` or a plain variable.
     pub configs: BTreeSet<String>,
+    /// `config_dir` is mentioned.
     pub config_dir: bool,
+    /// `base_url` is mentioned.
     pub base_url: bool,
+    /// `revision` is mentioned.
     pub revision: bool,
+    /// `profile.name` is mentioned.
     pub profile_name: bool,
+    /// `assignment.name` is mentioned.
     pub assignment_name: bool,
+    /// `machine.name` is mentioned.
     pub machine_name: bool,
+    /// Every use of `configs`, `config_dir` and `base_url` is printed as it is, alone or joined by `~`: the output can
+    /// be split at a mark that stands for the base URL. True also when there is none.
     pub base_is_plain: bool,
+    /// Printed expressions that may derive from a label and end in no filter that escapes.
     pub bare_labels: Vec<Place>,
 }
-#[derive(Debug)]
+
+/// One `values.a.b` as written.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ValuePath {
+    /// The longest literal prefix; a literal index in decimal. See [`look_up`].
     pub path: Vec<String>,
+    /// From `values` to the end of that prefix.
     pub place: Place,
+    /// A look-up that is not literal follows, or `values` stands alone.
     pub computed: bool,
+    /// It is the whole of a `{{ … }}`.
     pub printed: bool,
 }
-#[derive(Debug, Clone)]
-pub struct Values;
-impl Values {
-    pub fn from_json(_: &serde_json::Value) -> Self {
-        Self
+
+/// Where the labels of a machine come from.
+pub trait LabelSource {
+    /// The value of a canonical key, if the machine sent one.
+    fn label(&self, key: &str) -> Option<&str>;
+}
+
+impl LabelSource for Labels {
+    fn label(&self, key: &str) -> Option<&str> {
+        self.get(key)
     }
 }
+
+impl LabelSource for BTreeMap<String, String> {
+    fn label(&self, key: &str) -> Option<&str> {
+        self.get(key).map(String::as_str)
+    }
+}
+
+/// What one render has in scope.
+#[derive(Clone, Copy)]
 pub struct Context<'a> {
-    pub labels: &'a Labels,
+    /// What the machine said about itself.
+    pub labels: &'a dyn LabelSource,
+    /// The merged values.
     pub values: &'a Values,
+    /// What `configs["name"]` prints; a name that is missing here is undefined.
     pub configs: &'a BTreeMap<String, String>,
+    /// What `config_dir` prints.
     pub config_dir: &'a str,
+    /// What `base_url` prints.
     pub base_url: &'a str,
+    /// The name of the Profile.
     pub profile: &'a str,
+    /// The name of the Assignment.
     pub assignment: &'a str,
+    /// The name of the machine, or nothing.
     pub machine: &'a str,
+    /// The revision.
     pub revision: &'a str,
 }
-pub fn parse(
-    _: &Source,
-    _: &Scope<'_>,
-    _: &dyn Fn(&RepoPath) -> Result<Arc<str>, IncludeError>,
-) -> Result<Template, Vec<Problem>> {
-    todo!()
+
+/// A template that was checked and compiled, with all it includes.
+pub struct Template {
+    environment: Environment<'static>,
+    usage: Usage,
+    /// The template, then what it includes, sorted by path.
+    sources: Vec<Source>,
+    /// The same files in the order in which they were found, by which minijinja names them.
+    order: Vec<usize>,
+    texts: Vec<Rewritten>,
+    shape: Arc<Shape>,
 }
+
+/// Reads, checks and compiles a template.
+///
+/// `lookup` gives the text of a regular UTF-8 file of the same revision.
+///
+/// # Errors
+/// Everything that is wrong with it, sorted by path and position.
+pub fn parse(
+    source: &Source,
+    scope: &Scope<'_>,
+    lookup: &dyn Fn(&RepoPath) -> Result<Arc<str>, IncludeError>,
+) -> Result<Template, Vec<Problem>> {
+    let mut facts = unit::load(source, scope, lookup);
+    let plain = resolve::resolve(&mut facts, scope);
+    if !facts.problems.is_empty() {
+        return Err(sorted(facts.problems));
+    }
+    let (environment, texts) = unit::compile(&mut facts);
+    if !facts.problems.is_empty() {
+        return Err(sorted(facts.problems));
+    }
+    let names = |names: &mut dyn Iterator<Item = &String>| {
+        names.map(|name| name.as_str().into()).collect::<Vec<_>>()
+    };
+    let shape = Shape {
+        labels: names(&mut facts.label_keys.keys()).into(),
+        label_keys: facts.label_keys.values().cloned().collect(),
+        configs: names(&mut facts.usage.configs.iter()).into(),
+        plain: names(&mut plain.iter()).into(),
+    };
+    let mut indexed: Vec<(usize, Source)> = facts
+        .files
+        .into_iter()
+        .map(|file| file.source)
+        .enumerate()
+        .collect();
+    indexed.sort_by(|(a, one), (b, other)| (*a != 0, &one.path).cmp(&(*b != 0, &other.path)));
+    let mut order = vec![0; indexed.len()];
+    for (position, (index, _)) in indexed.iter().enumerate() {
+        if let Some(entry) = order.get_mut(*index) {
+            *entry = position;
+        }
+    }
+    let sources = indexed.into_iter().map(|(_, source)| source).collect();
+    Ok(Template {
+        environment,
+        usage: facts.usage,
+        sources,
+        order,
+        texts,
+        shape: Arc::new(shape),
+    })
+}
+
+fn sorted(mut problems: Vec<Problem>) -> Vec<Problem> {
+    let key = |problem: &Problem| {
+        (
+            problem.place.path.clone(),
+            problem.place.range.start,
+            problem.place.range.end,
+        )
+    };
+    problems.sort_by_cached_key(key);
+    problems.dedup();
+    problems
+}
+
 impl Template {
+    /// What it and everything it includes mention.
+    #[must_use]
     pub fn usage(&self) -> &Usage {
-        todo!()
+        &self.usage
     }
+
+    /// The template first, then everything included, sorted by path.
+    #[must_use]
     pub fn sources(&self) -> &[Source] {
-        todo!()
+        &self.sources
     }
-    pub fn render(&self, _: Kind, _: &Context<'_>) -> Result<String, Problem> {
-        todo!()
+
+    /// Renders it.
+    ///
+    /// # Errors
+    /// The first thing that cannot be printed, looked up or done within the limits, with its place.
+    pub fn render(&self, kind: Kind, context: &Context<'_>) -> Result<String, Problem> {
+        let root = Root::new(&self.shape, kind, context);
+        let mut printed = Printed::default();
+        let rendered = self.environment.get_template("0").and_then(|template| {
+            template
+                .render_captured_to(minijinja::Value::from_object(root), &mut printed)
+                .map(drop)
+        });
+        match rendered {
+            Ok(()) => Ok(String::from_utf8(printed.0).expect("a template prints text")),
+            Err(error) => {
+                let sources: Vec<&Source> = self
+                    .order
+                    .iter()
+                    .filter_map(|&index| self.sources.get(index))
+                    .collect();
+                Err(fault::problem(&error, &sources, &self.texts))
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Template {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Template")
+            .field("sources", &self.sources)
+            .field("usage", &self.usage)
+            .finish_non_exhaustive()
     }
 }

@@ -100,20 +100,41 @@ pub fn more_in_this_file(at: Location, more: usize) -> Diagnostic {
     .note("errors like these usually share one cause")
 }
 
-/// A YAML file without `apiVersion`.
+/// A document without `apiVersion`; `among_ours` when its file holds manifests too.
 #[must_use]
-pub fn not_a_manifest(at: Location) -> Diagnostic {
+pub fn not_a_manifest(at: Location, among_ours: bool) -> Diagnostic {
+    if among_ours {
+        return Diagnostic::error(
+            "not-a-manifest",
+            at,
+            "this document has no `apiVersion`, in a file of manifests".to_owned(),
+        )
+        .help_line(
+            "start it with `apiVersion: gitboot.dev/v1alpha1`, or move it into a file of its own",
+        );
+    }
     Diagnostic::error("not-a-manifest", at, "this YAML is no manifest, and no manifest or template names its file".to_owned())
         .note("a file that ends in `.yaml` or `.yml` is read as manifests, so that a half-written one is never skipped in silence")
         .help_line("start it with `apiVersion: gitboot.dev/v1alpha1`, name it with `file:` where it is content, or list it in `.gitbootignore`")
 }
 
-/// A manifest of another system.
+/// A manifest of another system; `among_ours` when its file holds manifests of ours too.
 #[must_use]
-pub fn foreign_api_version(at: Location, found: &str) -> Diagnostic {
-    Diagnostic::error("not-a-manifest", at, format!("`apiVersion: {found}` is not one of gitboot's, and no manifest or template names this file"))
+pub fn foreign_api_version(at: Location, found: &str, among_ours: bool) -> Diagnostic {
+    let (and, help) = if among_ours {
+        (
+            "",
+            "correct `apiVersion`, or move the document into a file of its own",
+        )
+    } else {
+        (
+            ", and no manifest or template names this file",
+            "correct `apiVersion`, name the file with `file:` where it is content, or list it in `.gitbootignore`",
+        )
+    };
+    Diagnostic::error("not-a-manifest", at, format!("`apiVersion: {found}` is not one of gitboot's{and}"))
         .note("gitboot reads `gitboot.dev/v1alpha1`, `shaper.amahdha.com/v1alpha1` and `ipxe.cloud.alexandre.mahdhaoui.com/v1alpha1`")
-        .help_line("correct `apiVersion`, name the file with `file:` where it is content, or list it in `.gitbootignore`")
+        .help_line(help)
 }
 
 /// A `List` inside a `List`.

@@ -4,6 +4,9 @@ use crate::template::ProblemKind;
 
 use super::super::{Diagnostic, Location, names};
 
+/// The code for a config that the Profile does not have.
+pub const UNKNOWN_CONFIG: &str = "unknown-config";
+
 /// A mistake inside a template.
 #[must_use]
 pub fn problem(at: Location, kind: &ProblemKind) -> Diagnostic {
@@ -40,7 +43,7 @@ fn words(kind: &ProblemKind) -> (&'static str, String, Option<String>) {
             })),
         ),
         ProblemKind::UnknownConfig { name, similar } => {
-            ("unknown-config", format!("the Profile has no config `{name}`"), near("a config", similar))
+            (UNKNOWN_CONFIG, format!("the Profile has no config `{name}`"), near("a config", similar))
         }
         ProblemKind::UnknownFilter { name, similar } => ("unknown-filter", format!("there is no filter `{name}`"), near("a filter", similar)),
         ProblemKind::UnknownTest { name, similar } => ("unknown-test", format!("there is no test `{name}`"), near("a test", similar)),
@@ -122,14 +125,18 @@ pub fn bare_label(at: Location, config: &str) -> Diagnostic {
     )
 }
 
-/// Configs that name each other.
+/// Configs that name each other, or one that names the directory it is in.
 #[must_use]
-pub fn circle<'a>(at: Location, configs: impl Iterator<Item = &'a str>) -> Diagnostic {
-    Diagnostic::error(
-        "config-circle",
-        at,
-        format!("the configs {} name each other in a circle", names(configs)),
-    )
-    .note("a config's URL holds an id of its content, so that content cannot hold the URL")
-    .help_line("fetch one of them under a fixed URL, such as `/v1/boot/{mac}/{name}`")
+pub fn circle<'a>(at: Location, configs: impl ExactSizeIterator<Item = &'a str>) -> Diagnostic {
+    let message = if configs.len() == 1 {
+        format!(
+            "config {} names itself, or the directory of all configs that it is in",
+            names(configs)
+        )
+    } else {
+        format!("the configs {} name each other in a circle", names(configs))
+    };
+    Diagnostic::error("config-circle", at, message)
+        .note("a config's URL holds an id of its content, so that content cannot hold the URL")
+        .help_line("fetch one of them under a fixed URL, such as `/v1/boot/{mac}/{name}`")
 }

@@ -1,4 +1,7 @@
-//! What several subjects need.
+//! What several test modules need: repositories, servers, fixtures and conditions to wait for.
 
+pub(crate) mod fixture;
+pub(crate) mod git;
 pub(crate) mod http;
+pub(crate) mod http_backend;
 pub(crate) mod process;

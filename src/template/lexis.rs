@@ -1,0 +1,165 @@
+//! The lexical side: delimiters, the tokens that the rewriting needs, and the guard against deep nesting.
+
+use std::ops::Range;
+use std::sync::OnceLock;
+
+use minijinja::machinery::{Span, Token, tokenize};
+use minijinja::syntax::SyntaxConfig;
+
+use super::limits;
+
+/// The delimiters. `{# #}` is none: `${#list}` belongs to the shell. Comments are `{%# … #%}`.
+pub(super) fn syntax() -> SyntaxConfig {
+    static SYNTAX: OnceLock<SyntaxConfig> = OnceLock::new();
+    SYNTAX
+        .get_or_init(|| {
+            SyntaxConfig::builder()
+                .comment_delimiters("{%#", "#%}")
+                .keep_trailing_newline(true)
+                .build()
+                .expect("the delimiters differ from each other")
+        })
+        .clone()
+}
+
+/// The tokens that somebody asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lexeme {
+    VariableStart,
+    VariableEnd,
+    BlockStart,
+    BlockEnd,
+    ParenClose,
+    Operator,
+    Text,
+    Other,
+}
+
+/// A token and its bytes.
+#[derive(Clone, Debug)]
+pub(super) struct Lexed {
+    pub(super) lexeme: Lexeme,
+    pub(super) range: Range<usize>,
+}
+
+/// The tokens of a text, up to the first that cannot be read: the parser then says why.
+pub(super) struct Lexemes(Vec<Lexed>);
+
+impl Lexemes {
+    /// The tokens from `offset` on.
+    pub(super) fn from(&self, offset: usize) -> &[Lexed] {
+        let index = self.0.partition_point(|lexed| lexed.range.start < offset);
+        self.0.get(index..).unwrap_or_default()
+    }
+
+    /// Where the statement that has its keyword at `offset` ends its (opening) tag.
+    pub(super) fn tag_end(&self, offset: usize) -> Option<Range<usize>> {
+        let end = self
+            .from(offset)
+            .iter()
+            .find(|lexed| lexed.lexeme == Lexeme::BlockEnd)?;
+        Some(end.range.clone())
+    }
+
+    /// All tokens.
+    pub(super) fn all(&self) -> &[Lexed] {
+        &self.0
+    }
+}
+
+/// The bytes of a span.
+pub(super) fn range(span: Span) -> Range<usize> {
+    span.start_offset as usize..span.end_offset as usize
+}
+
+/// Reads the tokens of a text.
+///
+/// # Errors
+/// Gives the place of a token that nests too deep for the parser, which recurses natively.
+pub(super) fn read(text: &str) -> Result<Lexemes, Range<usize>> {
+    let mut lexemes = Vec::new();
+    let mut guard = Guard::default();
+    for token in tokenize(text, false, syntax()) {
+        let Ok((token, span)) = token else { break };
+        if !guard.admits(&token) {
+            return Err(range(span));
+        }
+        lexemes.push(Lexed {
+            lexeme: lexeme(&token),
+            range: range(span),
+        });
+    }
+    Ok(Lexemes(lexemes))
+}
+
+fn lexeme(token: &Token<'_>) -> Lexeme {
+    match token {
+        Token::VariableStart => Lexeme::VariableStart,
+        Token::VariableEnd => Lexeme::VariableEnd,
+        Token::BlockStart => Lexeme::BlockStart,
+        Token::BlockEnd => Lexeme::BlockEnd,
+        Token::ParenClose => Lexeme::ParenClose,
+        Token::Plus | Token::Mul | Token::Tilde => Lexeme::Operator,
+        Token::TemplateData(_) => Lexeme::Text,
+        _ => Lexeme::Other,
+    }
+}
+
+/// Counts what the parser would recurse over without a limit of its own.
+#[derive(Default)]
+struct Guard {
+    /// Tokens since the last comma, for each bracket that is open.
+    chains: Vec<usize>,
+    /// Their sum.
+    chain: usize,
+    /// `elif` branches, for each `if` that is open.
+    elifs: Vec<usize>,
+    /// Their sum.
+    elif: usize,
+    at_keyword: bool,
+}
+
+impl Guard {
+    fn admits(&mut self, token: &Token<'_>) -> bool {
+        match token {
+            Token::VariableStart | Token::BlockStart => {
+                self.chains = vec![0];
+                self.chain = 0;
+            }
+            Token::ParenOpen | Token::BracketOpen | Token::BraceOpen => {
+                self.step();
+                self.chains.push(0);
+            }
+            Token::ParenClose | Token::BracketClose | Token::BraceClose => {
+                self.chain -= self.chains.pop().unwrap_or_default();
+                self.step();
+            }
+            Token::Comma => self.chain -= self.chains.last_mut().map_or(0, std::mem::take),
+            Token::Ident(word) if self.at_keyword => self.keyword(word),
+            _ => self.step(),
+        }
+        self.at_keyword = matches!(token, Token::BlockStart);
+        self.chain <= limits::CHAIN && self.elif <= limits::ELIFS
+    }
+
+    fn step(&mut self) {
+        if let Some(chain) = self.chains.last_mut() {
+            *chain += 1;
+            self.chain += 1;
+        }
+    }
+
+    fn keyword(&mut self, word: &str) {
+        match word {
+            "if" => self.elifs.push(0),
+            "elif" => {
+                if let Some(elifs) = self.elifs.last_mut() {
+                    *elifs += 1;
+                    self.elif += 1;
+                }
+            }
+            "endif" => self.elif -= self.elifs.pop().unwrap_or_default(),
+            _ => {}
+        }
+    }
+}

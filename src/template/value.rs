@@ -1,0 +1,123 @@
+//! Values as templates see them.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use minijinja::value::{Enumerator, Object, ObjectExt, ValueKind};
+use minijinja::{Error, ErrorKind, Value};
+
+use super::ProblemKind;
+use super::fault::fault;
+
+/// Merged values, converted once; a clone shares them. Maps iterate in the order of their keys.
+#[derive(Clone, Debug)]
+pub struct Values(Value);
+
+impl Values {
+    /// Converts a map of values.
+    #[must_use]
+    pub fn from_json(json: &serde_json::Value) -> Self {
+        Self(convert(json))
+    }
+
+    pub(super) fn value(&self) -> Value {
+        self.0.clone()
+    }
+}
+
+/// What `values.a.b` finds, by the rules that templates follow: a field of a map by its name, an item of a list by its
+/// index in decimal.
+#[must_use]
+pub fn look_up<'v>(
+    values: &'v serde_json::Value,
+    path: &[String],
+) -> Option<&'v serde_json::Value> {
+    path.iter().try_fold(values, |value, step| match value {
+        serde_json::Value::Object(map) => map.get(step),
+        serde_json::Value::Array(list) => {
+            let index = step
+                .parse::<usize>()
+                .ok()
+                .filter(|index| index.to_string() == *step)?;
+            list.get(index)
+        }
+        _ => None,
+    })
+}
+
+/// How a number prints.
+#[must_use]
+pub fn printed_number(number: &serde_json::Number) -> String {
+    convert_number(number).to_string()
+}
+
+fn convert(json: &serde_json::Value) -> Value {
+    match json {
+        serde_json::Value::Null => Value::from(()),
+        serde_json::Value::Bool(value) => Value::from(*value),
+        serde_json::Value::Number(number) => convert_number(number),
+        serde_json::Value::String(text) => Value::from(text.as_str()),
+        serde_json::Value::Array(list) => list.iter().map(convert).collect(),
+        serde_json::Value::Object(map) => {
+            let entries = map
+                .iter()
+                .map(|(key, value)| (Arc::from(key.as_str()), convert(value)));
+            Value::from_object(Map(entries.collect()))
+        }
+    }
+}
+
+fn convert_number(number: &serde_json::Number) -> Value {
+    if let Some(integer) = number.as_i64() {
+        Value::from(integer)
+    } else if let Some(integer) = number.as_u64() {
+        Value::from(integer)
+    } else {
+        Value::from(number.as_f64().unwrap_or(f64::NAN))
+    }
+}
+
+/// A map with text keys. An integer finds the key that is spelled so.
+#[derive(Debug)]
+struct Map(BTreeMap<Arc<str>, Value>);
+
+impl Object for Map {
+    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
+        match key.as_str() {
+            Some(key) => self.0.get(key).cloned(),
+            None if key.is_integer() => self.0.get(key.to_string().as_str()).cloned(),
+            None => None,
+        }
+    }
+
+    fn get_value_by_str(self: &Arc<Self>, key: &str) -> Option<Value> {
+        self.0.get(key).cloned()
+    }
+
+    fn enumerate(self: &Arc<Self>) -> Enumerator {
+        self.mapped_enumerator(|this| Box::new(this.0.keys().map(|key| Value::from(key.clone()))))
+    }
+
+    fn enumerator_len(self: &Arc<Self>) -> Option<usize> {
+        Some(self.0.len())
+    }
+}
+
+/// What a value prints.
+///
+/// # Errors
+/// For null, lists, maps and what is undefined.
+pub(super) fn printed(value: &Value) -> Result<Cow<'_, str>, Error> {
+    let what = match value.kind() {
+        ValueKind::String => return Ok(value.as_str().unwrap_or_default().into()),
+        ValueKind::Bool => return Ok(if value.is_true() { "true" } else { "false" }.into()),
+        ValueKind::Number => return Ok(value.to_string().into()),
+        ValueKind::Undefined => return Err(Error::from(ErrorKind::UndefinedError)),
+        ValueKind::None => return Err(fault(ProblemKind::PrintsNull)),
+        ValueKind::Seq | ValueKind::Iterable => "a list",
+        ValueKind::Map => "a map",
+        _ => "an object",
+    };
+    Err(fault(ProblemKind::PrintsCollection { what }))
+}

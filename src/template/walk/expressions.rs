@@ -1,0 +1,412 @@
+//! Expressions: what a value may derive from, and the operators that become filters.
+
+use std::ops::Range;
+
+use minijinja::machinery::ast::{self, BinOpKind, CallArg, Expr, Spanned, UnaryOpKind};
+
+use super::{Position, Walker};
+use crate::template::facts::{Argument, Call, Role, Taint};
+use crate::template::lexis::{self, Lexeme};
+use crate::template::{ProblemKind, engine, names};
+
+impl Walker<'_> {
+    pub(super) fn expression(&mut self, expression: &Expr<'_>, position: Position) -> Taint {
+        match expression {
+            Expr::Const(_) => Taint::clean(),
+            Expr::Var(_) | Expr::GetAttr(_) | Expr::GetItem(_) => {
+                self.look_up(expression, position)
+            }
+            Expr::Slice(slice) => self.slice(slice),
+            Expr::UnaryOp(unary) => {
+                let taint = self.expression(&unary.expr, Position::INNER);
+                match unary.op {
+                    UnaryOpKind::Neg => taint,
+                    UnaryOpKind::Not => Taint::clean(),
+                }
+            }
+            Expr::BinOp(binary) => self.binary(binary, position),
+            Expr::Compare(compare) => {
+                self.expression(&compare.expr, Position::INNER);
+                for operand in &compare.ops {
+                    self.expression(&operand.expr, Position::INNER);
+                }
+                Taint::clean()
+            }
+            Expr::IfExpr(cond) => {
+                self.expression(&cond.test_expr, Position::INNER);
+                let taint = self.expression(&cond.true_expr, Position::INNER);
+                let other = cond
+                    .false_expr
+                    .as_ref()
+                    .map(|other| self.expression(other, Position::INNER));
+                taint.or(other.unwrap_or_default())
+            }
+            Expr::Filter(filter) => self.filter(filter),
+            Expr::Test(test) => self.test(test),
+            Expr::Call(call) => self.call(call),
+            Expr::List(list) => {
+                let constant = list.as_const().is_some();
+                self.container(
+                    &[&list.items],
+                    lexis::range(list.span()),
+                    constant,
+                    position,
+                )
+            }
+            Expr::Tuple(tuple) => {
+                let constant = tuple.as_const().is_some();
+                self.container(
+                    &[&tuple.items],
+                    lexis::range(tuple.span()),
+                    constant,
+                    position,
+                )
+            }
+            Expr::Map(map) => {
+                let constant = map.as_const().is_some();
+                self.container(
+                    &[&map.keys, &map.values],
+                    lexis::range(map.span()),
+                    constant,
+                    position,
+                )
+            }
+        }
+    }
+
+    /// A tuple that perhaps has no parentheses, and starts at `start`.
+    pub(super) fn tuple(&mut self, tuple: &Spanned<ast::Tuple<'_>>, start: Option<usize>) -> Taint {
+        let span = lexis::range(tuple.span());
+        let constant = tuple.as_const().is_some();
+        self.container(
+            &[&tuple.items],
+            start.unwrap_or(span.start)..span.end,
+            constant,
+            Position::INNER,
+        )
+    }
+
+    /// A list or map literal. What is no constant goes through the filter that bounds its depth.
+    fn container(
+        &mut self,
+        parts: &[&[Expr<'_>]],
+        span: Range<usize>,
+        constant: bool,
+        position: Position,
+    ) -> Taint {
+        let mut taint = Taint::clean();
+        for item in parts.iter().copied().flatten() {
+            taint = taint.or(self.expression(item, Position::ITEM));
+        }
+        if !constant && !position.item {
+            self.edit(span.start..span.start, "(");
+            self.edit(span.end..span.end, &format!(")|{}", engine::NEST));
+        }
+        taint
+    }
+
+    fn slice(&mut self, slice: &Spanned<ast::Slice<'_>>) -> Taint {
+        for bound in [&slice.start, &slice.stop].into_iter().flatten() {
+            self.expression(bound, Position::INNER);
+        }
+        if let Some(step) = &slice.step {
+            let forward = matches!(step, Expr::Const(step) if step.value.as_usize().is_some_and(|step| step > 0));
+            if !forward {
+                self.unsupported(
+                    lexis::range(step.span()),
+                    "the step of a slice is a positive number: use `|reverse`",
+                );
+            }
+        }
+        self.expression(&slice.expr, Position::INNER)
+    }
+
+    fn binary(&mut self, binary: &Spanned<ast::BinOp<'_>>, position: Position) -> Taint {
+        let filter = match binary.op {
+            BinOpKind::Concat => Some(engine::JOIN),
+            BinOpKind::Add => Some(engine::ADD),
+            BinOpKind::Mul => Some(engine::MULTIPLY),
+            _ => None,
+        };
+        let joined = matches!(binary.op, BinOpKind::Concat) && position.plain;
+        let operand = Position {
+            plain: joined,
+            ..Position::INNER
+        };
+        let taint = self
+            .expression(&binary.left, operand)
+            .or(self.expression(&binary.right, operand));
+        if let Some(filter) = filter {
+            self.operator_to_filter(binary, filter);
+        }
+        match binary.op {
+            BinOpKind::Eq
+            | BinOpKind::Ne
+            | BinOpKind::Lt
+            | BinOpKind::Lte
+            | BinOpKind::Gt
+            | BinOpKind::Gte
+            | BinOpKind::In => Taint::clean(),
+            BinOpKind::ScAnd
+            | BinOpKind::ScOr
+            | BinOpKind::Add
+            | BinOpKind::Sub
+            | BinOpKind::Mul
+            | BinOpKind::Div
+            | BinOpKind::FloorDiv
+            | BinOpKind::Rem
+            | BinOpKind::Pow
+            | BinOpKind::Concat => taint,
+        }
+    }
+
+    /// `left op right` → `(left)|filter(right)`; a chain gets one pair of parentheses, for the parser's sake.
+    fn operator_to_filter(&mut self, binary: &Spanned<ast::BinOp<'_>>, filter: &str) {
+        let span = lexis::range(binary.span());
+        let after = self.lexemes.from(lexis::range(binary.left.span()).end);
+        let parentheses = after
+            .iter()
+            .take_while(|lexed| lexed.lexeme == Lexeme::ParenClose)
+            .count();
+        let Some(operator) = after
+            .get(parentheses)
+            .filter(|lexed| lexed.lexeme == Lexeme::Operator)
+        else {
+            self.unsupported(span, "this operator cannot be read");
+            return;
+        };
+        let operator = operator.range.clone();
+        let is_filter_already = parentheses == 0
+            && matches!(&binary.left, Expr::BinOp(left)
+                if matches!(left.op, BinOpKind::Concat | BinOpKind::Add | BinOpKind::Mul));
+        if is_filter_already {
+            self.edit(operator, &format!("|{filter}("));
+        } else {
+            self.edit(span.start..span.start, "(");
+            self.edit(operator, &format!(")|{filter}("));
+        }
+        self.edit(span.end..span.end, ")");
+    }
+
+    fn filter(&mut self, filter: &Spanned<ast::Filter<'_>>) -> Taint {
+        let input = filter
+            .expr
+            .as_ref()
+            .map(|input| self.expression(input, Position::INNER));
+        let span = lexis::range(filter.span());
+        if !engine::is_filter(filter.name) {
+            let similar = names::similar(filter.name, engine::filter_names());
+            self.problem(
+                span.clone(),
+                ProblemKind::UnknownFilter {
+                    name: filter.name.to_owned(),
+                    similar,
+                },
+            );
+        }
+        match filter.name {
+            "map" => self.names_filter(&filter.args, span),
+            "select" | "reject" => self.names_test(&filter.args, 0, span),
+            "selectattr" | "rejectattr" => self.names_test(&filter.args, 1, span),
+            _ => {}
+        }
+        input.unwrap_or_default().or(self.arguments(&filter.args))
+    }
+
+    /// Ensure that `map("filter")` names a filter literally.
+    fn names_filter(&mut self, arguments: &[CallArg<'_>], span: Range<usize>) {
+        let Some(CallArg::Pos(name)) = arguments.first() else {
+            if !matches!(arguments.first(), Some(CallArg::Kwarg("attribute", _))) {
+                self.unsupported(span, "`map` takes the name of a filter, or `attribute=`");
+            }
+            return;
+        };
+        match literal(name) {
+            Some(name) if engine::is_filter(&name) => {}
+            Some(name) => {
+                let similar = names::similar(&name, engine::filter_names());
+                self.problem(span, ProblemKind::UnknownFilter { name, similar });
+            }
+            None => self.unsupported(
+                span,
+                "the filter that `map` applies is named by a literal text",
+            ),
+        }
+    }
+
+    /// Ensure that `select("test")` and its like name a test literally.
+    fn names_test(&mut self, arguments: &[CallArg<'_>], index: usize, span: Range<usize>) {
+        match arguments.get(index) {
+            None => {}
+            Some(CallArg::Pos(name)) => match literal(name) {
+                Some(name) if engine::is_test(&name) => {}
+                Some(name) => {
+                    let similar = names::similar(&name, engine::test_names());
+                    self.problem(span, ProblemKind::UnknownTest { name, similar });
+                }
+                None => self.unsupported(span, "the test is named by a literal text"),
+            },
+            Some(_) => self.unsupported(span, "the test is named by a literal text"),
+        }
+    }
+
+    fn test(&mut self, test: &Spanned<ast::Test<'_>>) -> Taint {
+        if !engine::is_test(test.name) {
+            let similar = names::similar(test.name, engine::test_names());
+            let span = lexis::range(test.span());
+            self.problem(
+                span,
+                ProblemKind::UnknownTest {
+                    name: test.name.to_owned(),
+                    similar,
+                },
+            );
+        }
+        match &test.expr {
+            Expr::Var(name) if !names::is_reserved(name.id) => {
+                self.r#use(name.id, Role::Tested, lexis::range(name.span()), false);
+            }
+            Expr::Var(name) if name.id == "caller" && self.macros > 0 => {}
+            tested => {
+                self.expression(tested, Position::INNER);
+            }
+        }
+        self.arguments(&test.args);
+        Taint::clean()
+    }
+
+    /// The arguments of a filter, test or function, taken together.
+    pub(super) fn arguments(&mut self, arguments: &[CallArg<'_>]) -> Taint {
+        self.each_argument(arguments)
+            .into_iter()
+            .fold(Taint::clean(), |all, (_, taint)| all.or(taint))
+    }
+
+    fn each_argument(&mut self, arguments: &[CallArg<'_>]) -> Vec<(Argument, Taint)> {
+        let mut taints = Vec::with_capacity(arguments.len());
+        for (index, argument) in arguments.iter().enumerate() {
+            let (key, value) = match argument {
+                CallArg::Pos(value) => (Argument::At(index), value),
+                CallArg::Kwarg(name, value) => (Argument::Named((*name).to_owned()), value),
+                CallArg::PosSplat(value) | CallArg::KwargSplat(value) => (Argument::Any, value),
+            };
+            let taint = self.expression(value, Position::INNER);
+            taints.push((key, taint));
+        }
+        if arguments
+            .iter()
+            .any(|argument| matches!(argument, CallArg::PosSplat(_)))
+        {
+            // A list of unknown length shifts what follows.
+            taints.iter_mut().for_each(|(key, _)| *key = Argument::Any);
+        }
+        taints
+    }
+
+    /// A call. What macros print is escaped inside of them, so only functions hand on what labels gave.
+    pub(super) fn call(&mut self, call: &Spanned<ast::Call<'_>>) -> Taint {
+        let span = lexis::range(call.span());
+        match &call.expr {
+            Expr::Var(callee) => {
+                let place = lexis::range(callee.span());
+                match callee.id {
+                    "range" | "dict" => return self.arguments(&call.args),
+                    "namespace" => self.unsupported(
+                        place,
+                        "`namespace(…)` stands alone: `{% set name = namespace(…) %}`",
+                    ),
+                    "loop" => self.unsupported(
+                        place,
+                        "`loop(…)` does not work here: use a macro that calls itself",
+                    ),
+                    "super" => self.unsupported(
+                        place,
+                        "`block` and `extends` do not work here: use `include`",
+                    ),
+                    "caller" if self.macros > 0 => return self.macro_call("caller", &call.args),
+                    name if names::is_reserved(name) => {
+                        let kind = ProblemKind::UnknownFunction {
+                            name: name.to_owned(),
+                            similar: None,
+                        };
+                        self.problem(place, kind);
+                    }
+                    name => {
+                        self.r#use(name, Role::Called, place, false);
+                        return self.macro_call(name, &call.args);
+                    }
+                }
+            }
+            Expr::GetAttr(method) => {
+                if let Expr::Var(base) = &method.expr {
+                    let place = lexis::range(base.span()).start..span.end;
+                    return self.method_call(base.id, method.name, &call.args, place);
+                }
+                self.expression(&method.expr, Position::INNER);
+                self.unsupported(span, method_words(method.name));
+            }
+            callee => {
+                self.expression(callee, Position::INNER);
+                self.unsupported(span, "only functions and macros can be called");
+            }
+        }
+        self.arguments(&call.args)
+    }
+
+    fn method_call(
+        &mut self,
+        base: &str,
+        name: &str,
+        arguments: &[CallArg<'_>],
+        place: Range<usize>,
+    ) -> Taint {
+        match (base, name) {
+            ("loop", "cycle") if !self.loops.is_empty() => {
+                let positional = arguments
+                    .iter()
+                    .all(|argument| matches!(argument, CallArg::Pos(_)));
+                if arguments.is_empty() || !positional {
+                    self.unsupported(place, "`loop.cycle` takes the values to choose from");
+                }
+                self.arguments(arguments)
+            }
+            ("loop", "changed") if !self.loops.is_empty() => {
+                self.arguments(arguments);
+                Taint::clean()
+            }
+            _ if names::is_reserved(base) => {
+                self.unsupported(place, method_words(name));
+                self.arguments(arguments)
+            }
+            _ => {
+                self.r#use(base, Role::FieldCalled(name.to_owned()), place, false);
+                self.macro_call(name, arguments)
+            }
+        }
+    }
+
+    fn macro_call(&mut self, name: &str, arguments: &[CallArg<'_>]) -> Taint {
+        let arguments = self.each_argument(arguments);
+        self.facts.calls.push(Call {
+            callee: name.to_owned(),
+            arguments,
+        });
+        Taint::clean()
+    }
+}
+
+/// What is said about `value.method()`.
+pub(in crate::template) fn method_words(name: &str) -> String {
+    if engine::is_filter(name) {
+        format!("values have no methods: write `|{name}` instead of `.{name}()`")
+    } else {
+        format!("values have no methods, so `{name}()` cannot be called; there are filters")
+    }
+}
+
+fn literal(expression: &Expr<'_>) -> Option<String> {
+    match expression {
+        Expr::Const(constant) => constant.value.as_str().map(str::to_owned),
+        _ => None,
+    }
+}

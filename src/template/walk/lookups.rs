@@ -1,0 +1,302 @@
+//! Look-ups: the built-in names, and what of them is written literally.
+
+use std::ops::Range;
+
+use minijinja::machinery::ast::Expr;
+
+use super::{Position, Walker};
+use crate::label;
+use crate::template::facts::{Role, Taint};
+use crate::template::{ProblemKind, ValuePath, lexis, names};
+
+/// One step of `base.a["b"][c]`.
+struct Step<'e, 'a> {
+    key: Key<'e, 'a>,
+    /// Where it ends.
+    end: usize,
+}
+
+#[derive(Clone, Copy)]
+enum Key<'e, 'a> {
+    Field(&'e str),
+    Item(&'e Expr<'a>),
+}
+
+impl Step<'_, '_> {
+    /// The key, when it is a literal text.
+    fn text(&self) -> Option<&str> {
+        match self.key {
+            Key::Field(name) => Some(name),
+            Key::Item(Expr::Const(constant)) => constant.value.as_str(),
+            Key::Item(_) => None,
+        }
+    }
+
+    /// The key, when it is a literal text or index.
+    fn literal(&self) -> Option<String> {
+        let index = || match self.key {
+            Key::Item(Expr::Const(constant)) if constant.value.is_integer() => {
+                constant.value.as_usize().map(|index| index.to_string())
+            }
+            _ => None,
+        };
+        self.text().map(str::to_owned).or_else(index)
+    }
+}
+
+/// Takes `base.a["b"]` apart.
+fn flatten<'e, 'a>(mut expression: &'e Expr<'a>) -> (&'e Expr<'a>, Vec<Step<'e, 'a>>) {
+    let mut steps = Vec::new();
+    loop {
+        let end = lexis::range(expression.span()).end;
+        expression = match expression {
+            Expr::GetAttr(field) => {
+                steps.push(Step {
+                    key: Key::Field(field.name),
+                    end,
+                });
+                &field.expr
+            }
+            Expr::GetItem(item) => {
+                steps.push(Step {
+                    key: Key::Item(&item.subscript_expr),
+                    end,
+                });
+                &item.expr
+            }
+            base => {
+                steps.reverse();
+                return (base, steps);
+            }
+        };
+    }
+}
+
+impl Walker<'_> {
+    pub(super) fn look_up(&mut self, expression: &Expr<'_>, position: Position) -> Taint {
+        let (base, steps) = flatten(expression);
+        let Expr::Var(variable) = base else {
+            let taint = self.expression(base, Position::INNER);
+            self.subscripts(&steps);
+            return taint;
+        };
+        let range = lexis::range(variable.span());
+        match variable.id {
+            "labels" => return self.label(range, &steps),
+            "values" => self.values(range, &steps, position),
+            "configs" => self.configs(range, &steps, position),
+            "config_dir" | "base_url" => {
+                let usage = &mut self.facts.usage;
+                usage.config_dir |= variable.id == "config_dir";
+                usage.base_url |= variable.id == "base_url";
+                self.base_use(position.plain && steps.is_empty());
+                self.subscripts(&steps);
+            }
+            "revision" => {
+                if !self.scope.in_script {
+                    self.problem(range, ProblemKind::RevisionOutOfScope);
+                }
+                self.facts.usage.revision = true;
+                self.subscripts(&steps);
+            }
+            "profile" | "assignment" | "machine" => self.named(variable.id, range, &steps),
+            "loop" => return self.loop_field(range, &steps),
+            "secrets" => self.problem(
+                range,
+                ProblemKind::UnknownVariable {
+                    name: "secrets".into(),
+                    similar: None,
+                },
+            ),
+            "self" | "super" => self.unsupported(
+                range,
+                "`block` and `extends` do not work here: use `include`",
+            ),
+            name if names::is_reserved(name) => {
+                self.unsupported(range, format!("`{name}` is a function: write `{name}(…)`"));
+            }
+            name => {
+                let role = match steps.first().map(|step| step.key) {
+                    Some(Key::Field(field)) => Role::Field(field.to_owned()),
+                    _ => Role::Value,
+                };
+                self.r#use(name, role, range, position.plain && steps.is_empty());
+                self.subscripts(&steps);
+                return Taint::name(name);
+            }
+        }
+        Taint::clean()
+    }
+
+    /// Walks computed keys. A key chooses a value, it does not become part of it.
+    fn subscripts(&mut self, steps: &[Step<'_, '_>]) {
+        for step in steps {
+            if let Key::Item(key) = step.key {
+                self.expression(key, Position::INNER);
+            }
+        }
+    }
+
+    fn label(&mut self, range: Range<usize>, steps: &[Step<'_, '_>]) -> Taint {
+        let Some((step, rest)) = steps.split_first() else {
+            self.problem(range, ProblemKind::ComputedKey { of: "labels" });
+            return Taint::label();
+        };
+        match step.text() {
+            Some(written) => match label::canonical_key(written) {
+                Some(key) => {
+                    self.facts
+                        .label_keys
+                        .insert(written.to_owned(), key.clone());
+                    self.facts.usage.labels.insert(key);
+                }
+                None => self.problem(
+                    range.start..step.end,
+                    ProblemKind::NoLabelName(written.to_owned()),
+                ),
+            },
+            None => {
+                self.problem(
+                    range.start..step.end,
+                    ProblemKind::ComputedKey { of: "labels" },
+                );
+                self.subscripts(std::slice::from_ref(step));
+            }
+        }
+        self.subscripts(rest);
+        Taint::label()
+    }
+
+    fn values(&mut self, range: Range<usize>, steps: &[Step<'_, '_>], position: Position) {
+        let path: Vec<String> = steps.iter().map_while(Step::literal).collect();
+        let end = path
+            .len()
+            .checked_sub(1)
+            .and_then(|last| steps.get(last))
+            .map_or(range.end, |step| step.end);
+        let computed = path.is_empty() || path.len() < steps.len();
+        let printed = position.whole && !computed;
+        self.subscripts(steps.get(path.len()..).unwrap_or_default());
+        let place = self.place(range.start..end);
+        self.facts.usage.values.push(ValuePath {
+            path,
+            place,
+            computed,
+            printed,
+        });
+    }
+
+    fn configs(&mut self, range: Range<usize>, steps: &[Step<'_, '_>], position: Position) {
+        let Some((step, rest)) = steps.split_first() else {
+            self.problem(range, ProblemKind::ComputedKey { of: "configs" });
+            return;
+        };
+        match step.text() {
+            Some(name) => self.config(
+                name,
+                range.start..step.end,
+                position.plain && rest.is_empty(),
+            ),
+            None => {
+                self.problem(
+                    range.start..step.end,
+                    ProblemKind::ComputedKey { of: "configs" },
+                );
+                self.subscripts(std::slice::from_ref(step));
+            }
+        }
+        self.subscripts(rest);
+    }
+
+    fn config(&mut self, name: &str, range: Range<usize>, plain: bool) {
+        if self.scope.configs.contains(name) {
+            self.facts.usage.configs.insert(name.to_owned());
+        } else {
+            let similar = names::similar(name, self.scope.configs.iter().map(String::as_str));
+            self.problem(
+                range,
+                ProblemKind::UnknownConfig {
+                    name: name.to_owned(),
+                    similar,
+                },
+            );
+        }
+        self.base_use(plain);
+    }
+
+    /// `{{ .x }}` of the older groups.
+    pub(super) fn older_config(&mut self, range: Range<usize>, name: &str) {
+        self.config(name, range.clone(), self.captures == 0);
+        self.edit(
+            range,
+            &format!("configs[{}]", super::super::filters::quoted(name)),
+        );
+    }
+
+    fn base_use(&mut self, plain: bool) {
+        self.facts.base_uses += 1;
+        self.facts.base_is_mangled |= !plain;
+    }
+
+    /// `profile.name` and its like.
+    fn named(&mut self, of: &str, range: Range<usize>, steps: &[Step<'_, '_>]) {
+        match steps
+            .split_first()
+            .map(|(step, rest)| (step.text(), step.end, rest))
+        {
+            Some((Some("name"), _, rest)) => {
+                let usage = &mut self.facts.usage;
+                usage.profile_name |= of == "profile";
+                usage.assignment_name |= of == "assignment";
+                usage.machine_name |= of == "machine";
+                self.subscripts(rest);
+            }
+            Some((Some(name), end, _)) => {
+                let similar = names::similar(name, ["name"]);
+                let kind = ProblemKind::UnknownField {
+                    of: of.to_owned(),
+                    name: name.to_owned(),
+                    similar,
+                };
+                self.problem(range.start..end, kind);
+            }
+            Some((None, end, _)) => self.unsupported(
+                range.start..end,
+                format!("`{of}` has one field: `{of}.name`"),
+            ),
+            None => self.unsupported(range, format!("`{of}` is no text: write `{of}.name`")),
+        }
+    }
+
+    fn loop_field(&mut self, range: Range<usize>, steps: &[Step<'_, '_>]) -> Taint {
+        let Some(items) = self.loops.last().cloned() else {
+            self.problem(
+                range,
+                ProblemKind::UnknownVariable {
+                    name: "loop".into(),
+                    similar: None,
+                },
+            );
+            return Taint::clean();
+        };
+        match steps.first().map(|step| (step.text(), step.end)) {
+            Some((Some(name), _)) if names::LOOP_FIELDS.contains(&name) => {
+                self.subscripts(steps);
+                if matches!(name, "previtem" | "nextitem") {
+                    return items;
+                }
+            }
+            Some((Some(name), end)) => {
+                let similar = names::similar(name, names::LOOP_FIELDS);
+                let kind = ProblemKind::UnknownField {
+                    of: "loop".into(),
+                    name: name.to_owned(),
+                    similar,
+                };
+                self.problem(range.start..end, kind);
+            }
+            _ => self.unsupported(range, "`loop` is no value: write `loop.index` and its like"),
+        }
+        Taint::clean()
+    }
+}
