@@ -179,15 +179,6 @@ struct HttpLimits {
 
 /// Runs the server.
 pub(super) fn run(args: &Args, vars: &[(OsString, OsString)]) -> anyhow::Result<Outcome> {
-    run_with(args, vars, |_| ())
-}
-
-/// Runs the server, and calls `bound` with the addresses once it listens.
-pub(super) fn run_with(
-    args: &Args,
-    vars: &[(OsString, OsString)],
-    bound: impl FnOnce(&[SocketAddr]),
-) -> anyhow::Result<Outcome> {
     let filter = LogFilter::parse(&args.process.log_level)
         .map_err(|error| Misuse(format!("--log-level: {error}")))?;
     let format = match args.process.log_format {
@@ -210,7 +201,6 @@ pub(super) fn run_with(
         .context("cannot start the runtime")?;
     let result = runtime.block_on(async {
         let server = Server::bind(settings)?;
-        bound(&server.addresses());
         server.run(wiring(source, options)?).await
     });
     runtime.shutdown_timeout(GIVE_UP_TIME);
@@ -289,6 +279,7 @@ fn source_settings(
             depth: limits.max_depth,
         },
         wire_bytes: limits.max_wire_bytes,
+        unpacked_bytes: source::Settings::DEFAULT_UNPACKED_BYTES,
         git_timeout: repository.git_timeout,
         fetch_timeout: repository.fetch_timeout,
         allow_empty: repository.allow_empty,
