@@ -1,8 +1,13 @@
 //! The command line: every flag once, with its help, its default and its unit.
 
+mod demo;
 mod environment;
+mod input;
+mod limits;
+mod render;
 mod serve;
 mod units;
+mod validate;
 
 use std::ffi::OsString;
 use std::io::Write as _;
@@ -25,6 +30,12 @@ struct Cli {
 enum Command {
     /// Run the server
     Serve(Box<serve::Args>),
+    /// Make an example repository, serve it, and say what to try
+    Demo(Box<demo::Args>),
+    /// Check manifests as the server would, without serving them
+    Validate(Box<validate::Args>),
+    /// Print what a machine would be sent, byte for byte
+    Render(Box<render::Args>),
 }
 
 /// How a command ended when nothing stood in its way.
@@ -86,6 +97,9 @@ pub fn main(
 fn run(cli: &Cli, vars: &[(OsString, OsString)]) -> anyhow::Result<Outcome> {
     match &cli.command {
         Command::Serve(args) => serve::run(args, vars),
+        Command::Demo(args) => demo::run(args, vars),
+        Command::Validate(args) => validate::run(args),
+        Command::Render(args) => render::run(args),
     }
 }
 

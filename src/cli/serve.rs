@@ -9,18 +9,19 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::ValueEnum;
 
-use super::units::{address, bytes, duration, interval, memory, positive_duration};
+use super::limits::TreeLimits;
+use super::units::{address, duration, interval, memory, positive_duration};
 use super::{Misuse, Outcome};
 use crate::compile;
 use crate::http;
 use crate::label::FixedLabels;
-use crate::manifest::{self, Budget};
+use crate::manifest;
 use crate::observe::{self, LogFilter, LogFormat};
 use crate::poll::Built;
 use crate::render::BaseUrl;
 use crate::serve::{Server, Settings, Wiring};
 use crate::source::{self, Remote, RepoUrl};
-use crate::tree::{self, RepoPath, Tree};
+use crate::tree::{RepoPath, Tree};
 
 /// How long a check of the repository that is running at the end may take to give up.
 const GIVE_UP_TIME: Duration = Duration::from_secs(1);
@@ -76,7 +77,7 @@ struct Repository {
 
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Serving")]
-struct Boot {
+pub(super) struct Boot {
     /// An address to listen on; repeatable. `[::]` takes IPv4 too
     #[arg(long, value_name = "ADDRESS", default_value = "[::]:8080", value_parser = address)]
     listen: Vec<SocketAddr>,
@@ -102,7 +103,7 @@ struct Boot {
 
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Process")]
-struct Process {
+pub(super) struct Process {
     /// How long new connections are still taken after SIGTERM, while /ready says 503
     #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = duration)]
     drain_delay: Duration,
@@ -124,38 +125,8 @@ enum Format {
 }
 
 #[derive(Debug, clap::Args)]
-#[command(next_help_heading = "Limits of the repository; a revision over one is refused")]
-#[expect(
-    clippy::struct_field_names,
-    reason = "the fields are named like their flags"
-)]
-struct TreeLimits {
-    /// The number of files
-    #[arg(long, value_name = "COUNT", default_value_t = tree::Limits::default().files)]
-    max_files: usize,
-    /// The size of one file
-    #[arg(long, value_name = "SIZE", default_value = "4MiB", value_parser = bytes)]
-    max_file_bytes: u64,
-    /// The size of all files together
-    #[arg(long, value_name = "SIZE", default_value = "512MiB", value_parser = bytes)]
-    max_total_bytes: u64,
-    /// The number of folders above a file
-    #[arg(long, value_name = "COUNT", default_value_t = tree::Limits::default().depth)]
-    max_depth: usize,
-    /// The size of what one fetch receives
-    #[arg(long, value_name = "SIZE", default_value = "1GiB", value_parser = bytes)]
-    max_wire_bytes: u64,
-    /// The scalars, lists and maps of one YAML file once its aliases are followed
-    #[arg(long, value_name = "COUNT", default_value_t = Budget::default().nodes)]
-    max_yaml_nodes: usize,
-    /// The size of the scalars of one YAML file once its aliases are followed
-    #[arg(long, value_name = "SIZE", default_value = "8MiB", value_parser = memory)]
-    max_yaml_bytes: usize,
-}
-
-#[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Limits of connections")]
-struct HttpLimits {
+pub(super) struct HttpLimits {
     /// The size of a request's header section
     #[arg(long, value_name = "SIZE", default_value = "16KiB", value_parser = memory)]
     max_header_bytes: usize,
@@ -179,20 +150,35 @@ struct HttpLimits {
 
 /// Runs the server.
 pub(super) fn run(args: &Args, vars: &[(OsString, OsString)]) -> anyhow::Result<Outcome> {
-    let filter = LogFilter::parse(&args.process.log_level)
+    let Args {
+        repository,
+        boot,
+        process,
+        tree_limits,
+        http_limits,
+    } = args;
+    let settings = settings(boot, process, http_limits, repository.interval)?;
+    let source = source_settings(repository, tree_limits, vars)?;
+    let options = compile::Options {
+        allow_empty: repository.allow_empty,
+        budget: tree_limits.budget(),
+    };
+    start(process, settings, source, options, |_| Ok(()))
+}
+
+/// Binds, tells the caller where, and serves until the end.
+pub(super) fn start(
+    process: &Process,
+    settings: Settings,
+    source: source::Settings,
+    options: compile::Options,
+    bound: impl FnOnce(&[SocketAddr]) -> anyhow::Result<()>,
+) -> anyhow::Result<Outcome> {
+    let filter = LogFilter::parse(&process.log_level)
         .map_err(|error| Misuse(format!("--log-level: {error}")))?;
-    let format = match args.process.log_format {
+    let format = match process.log_format {
         Format::Human => LogFormat::Human,
         Format::Json => LogFormat::Json,
-    };
-    let settings = settings(args)?;
-    let source = source_settings(&args.repository, &args.tree_limits, vars)?;
-    let options = compile::Options {
-        allow_empty: args.repository.allow_empty,
-        budget: Budget {
-            nodes: args.tree_limits.max_yaml_nodes,
-            bytes: args.tree_limits.max_yaml_bytes,
-        },
     };
     let _log = observe::init(format, filter).context("cannot start the log")?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -201,22 +187,21 @@ pub(super) fn run(args: &Args, vars: &[(OsString, OsString)]) -> anyhow::Result<
         .context("cannot start the runtime")?;
     let result = runtime.block_on(async {
         let server = Server::bind(settings)?;
+        bound(&server.addresses())?;
         server.run(wiring(source, options)?).await
     });
     runtime.shutdown_timeout(GIVE_UP_TIME);
     result.map(|()| Outcome::Good)
 }
 
-fn settings(args: &Args) -> Result<Settings, Misuse> {
-    let Args {
-        repository,
-        boot,
-        process,
-        tree_limits: _,
-        http_limits,
-    } = args;
-    let fixed_labels =
-        FixedLabels::parse(&boot.label).map_err(|error| Misuse(format!("--label: {error}")))?;
+/// What the flags tell the server.
+pub(super) fn settings(
+    boot: &Boot,
+    process: &Process,
+    http_limits: &HttpLimits,
+    interval: Duration,
+) -> Result<Settings, Misuse> {
+    let fixed_labels = FixedLabels::parse(&boot.label).map_err(Misuse)?;
     Ok(Settings {
         listen: boot.listen.clone(),
         external_url: boot.external_url.clone(),
@@ -224,7 +209,7 @@ fn settings(args: &Args) -> Result<Settings, Misuse> {
         boot_attempts: boot.attempts,
         boot_api: !boot.no_boot_api,
         ready_max_age: boot.ready_max_age,
-        interval: repository.interval,
+        interval,
         retain: boot.retain,
         drain_delay: process.drain_delay,
         drain: process.drain,
@@ -261,33 +246,29 @@ fn source_settings(
     limits: &TreeLimits,
     vars: &[(OsString, OsString)],
 ) -> Result<source::Settings, Misuse> {
-    // clap would repeat the text, which may hold a secret.
-    let repo: RepoUrl = repository
-        .repo
-        .parse()
-        .map_err(|error| Misuse(format!("--repo: {error}")))?;
     let path = repository.path.as_deref().map(served_root).transpose()?;
     Ok(source::Settings {
-        repo,
         reference: repository.reference.clone(),
         path: path.flatten(),
         state_dir: state_dir(repository.state_dir.as_deref(), vars),
-        limits: tree::Limits {
-            files: limits.max_files,
-            file_bytes: limits.max_file_bytes,
-            total_bytes: limits.max_total_bytes,
-            depth: limits.max_depth,
-        },
-        wire_bytes: limits.max_wire_bytes,
-        unpacked_bytes: source::Settings::DEFAULT_UNPACKED_BYTES,
+        limits: limits.tree(),
+        wire_bytes: limits.wire_bytes(),
+        unpacked_bytes: limits.unpacked_bytes(),
         git_timeout: repository.git_timeout,
         fetch_timeout: repository.fetch_timeout,
         allow_empty: repository.allow_empty,
+        ..source::Settings::new(repo_url(&repository.repo)?)
     })
 }
 
+/// The repository; clap would repeat the text, which may hold a secret.
+pub(super) fn repo_url(text: &str) -> Result<RepoUrl, Misuse> {
+    text.parse()
+        .map_err(|error| Misuse(format!("--repo: {error}")))
+}
+
 /// The served folder; `None` for the whole repository.
-fn served_root(text: &str) -> Result<Option<RepoPath>, Misuse> {
+pub(super) fn served_root(text: &str) -> Result<Option<RepoPath>, Misuse> {
     let text = text.trim_matches('/');
     let text = text.strip_prefix("./").unwrap_or(text);
     if matches!(text, "" | ".") {
@@ -299,7 +280,7 @@ fn served_root(text: &str) -> Result<Option<RepoPath>, Misuse> {
 }
 
 /// The folder for state; `None` keeps everything in memory. systemd may give several folders, of which the first is ours.
-fn state_dir(flag: Option<&Path>, vars: &[(OsString, OsString)]) -> Option<PathBuf> {
+pub(super) fn state_dir(flag: Option<&Path>, vars: &[(OsString, OsString)]) -> Option<PathBuf> {
     if let Some(flag) = flag {
         return (flag != Path::new("none")).then(|| flag.to_owned());
     }

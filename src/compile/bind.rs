@@ -18,7 +18,7 @@ use crate::template::{Context, Kind, ProblemKind, Template, Values};
 use crate::tree::Revision;
 
 use super::Bound;
-use super::complaint::{Complaint, Complaints};
+use super::complaint::{Complaint, Complaints, Told};
 use super::content::{Contents, Loaded, LoadedBody};
 use super::rank::tier;
 use super::resolve::{Candidate, Resolved};
@@ -119,16 +119,9 @@ impl<'a> Binder<'a> {
             .candidates
             .iter()
             .all(|candidates| !candidates.is_empty());
-        for (number, loaded) in contents
-            .profiles
-            .iter()
-            .enumerate()
-            .filter(|(number, _)| complete && !used.contains(number))
-        {
-            if let Some(loaded) = loaded {
-                binder.complaints.unused(number, loaded);
-            }
-        }
+        let unused =
+            (0..contents.profiles.len()).filter(|number| complete && !used.contains(number));
+        unused.for_each(|number| binder.complaints.unused(number));
         std::mem::take(&mut binder.complaints).tell(contents, locator, found);
         binder
     }
@@ -216,26 +209,22 @@ impl<'a> Binder<'a> {
         {
             let mut values = base.clone();
             merge(&mut values, &machine.values);
-            if let Some(binding) = self.binding(
-                Whom {
-                    machine: Some((place, machine)),
-                    ..whom
-                },
-                values,
-            ) {
+            let whom = Whom {
+                machine: Some((place, machine)),
+                ..whom
+            };
+            if let Ok(binding) = self.binding(whom, values) {
                 choice.own.insert(place, Arc::new(binding));
             }
         }
         if assignment.machines.is_empty() || !assignment.machines.iter().all(has_own) {
-            choice.shared = self.binding(whom, base.clone()).map(Arc::new);
+            choice.shared = self.binding(whom, base.clone()).ok().map(Arc::new);
         }
         choice
     }
 
-    fn binding(&mut self, whom: Whom<'a>, values: Map<String, Value>) -> Option<Binding> {
-        if !self.values_exist(whom, &values) {
-            return None;
-        }
+    fn binding(&mut self, whom: Whom<'a>, values: Map<String, Value>) -> Result<Binding, Told> {
+        self.check_values(whom, &values)?;
         let values = Value::Object(values);
         let scope = Arc::new(Scope {
             profile: whom.loaded.profile.name.as_str().into(),
@@ -254,11 +243,15 @@ impl<'a> Binder<'a> {
             };
             built.insert(name, one);
         }
-        let script = match &whom.loaded.script {
-            Some(body) => Some(self.script(whom, body, &scope, &built)?),
-            None => None,
-        };
-        Some(Binding {
+        let script = whom
+            .loaded
+            .script
+            .as_ref()
+            .and_then(|body| body.template.as_ref());
+        let script = script
+            .map(|template| self.script(whom, template, &scope, &built))
+            .transpose()?;
+        Ok(Binding {
             scope,
             script,
             configs: exposed(&built),
@@ -266,8 +259,8 @@ impl<'a> Binder<'a> {
     }
 
     /// Ensure that every value a template writes exists, and that every value it prints as it is can be printed.
-    fn values_exist(&mut self, whom: Whom<'a>, values: &Map<String, Value>) -> bool {
-        let mut complete = true;
+    fn check_values(&mut self, whom: Whom<'a>, values: &Map<String, Value>) -> Result<(), Told> {
+        let mut result = Ok(());
         for (name, body) in bodies(whom.loaded) {
             let Some(template) = &body.template else {
                 continue;
@@ -298,11 +291,10 @@ impl<'a> Binder<'a> {
                     },
                     Some(_) => continue,
                 };
-                complete = false;
-                self.complaints.add(whom.profile, name, complaint, whom);
+                result = Err(self.complaints.add(whom.profile, name, complaint, whom));
             }
         }
-        complete
+        result
     }
 
     fn config(
@@ -313,7 +305,7 @@ impl<'a> Binder<'a> {
         scope: &Arc<Scope>,
         values: &Value,
         built: &BTreeMap<&str, Built>,
-    ) -> Option<Built> {
+    ) -> Result<Built, Told> {
         let draft = match &body.template {
             None => Draft::of_bytes(body),
             Some(template) => self.draft(
@@ -399,7 +391,7 @@ impl<'a> Binder<'a> {
         if same_for_all {
             self.same_for_all.insert((whom.profile, name), one.clone());
         }
-        Some(one)
+        Ok(one)
     }
 
     /// Renders a template without labels, with a mark for the base URL.
@@ -411,7 +403,7 @@ impl<'a> Binder<'a> {
         content_type: Option<&str>,
         scope: &Scope,
         built: &BTreeMap<&str, Built>,
-    ) -> Option<Draft> {
+    ) -> Result<Draft, Told> {
         let usage = template.usage();
         let links = links(template, built);
         let mut labels: BTreeSet<String> = usage.labels.iter().cloned().collect();
@@ -431,7 +423,7 @@ impl<'a> Binder<'a> {
             || sniff(text.as_deref().unwrap_or("").as_bytes()),
             str::to_owned,
         );
-        Some(Draft {
+        Ok(Draft {
             text,
             labels,
             is_plain,
@@ -440,12 +432,10 @@ impl<'a> Binder<'a> {
         })
     }
 
-    /// The text of a template without labels: `None` when it fails and that is a mistake, `Some(None)` when only a machine's
-    /// label can tell.
+    /// The text of a template without labels; none when only a machine's label can tell.
     #[expect(
         clippy::too_many_arguments,
-        clippy::option_option,
-        reason = "one call for scripts and configs; the two levels are told apart above"
+        reason = "one call for scripts and configs"
     )]
     fn rendered(
         &mut self,
@@ -456,7 +446,7 @@ impl<'a> Binder<'a> {
         scope: &Scope,
         built: &BTreeMap<&str, Built>,
         directory: Option<&ConfigDir>,
-    ) -> Option<Option<String>> {
+    ) -> Result<Option<String>, Told> {
         let configs: BTreeMap<String, String> = links(template, built)
             .into_iter()
             .map(|(name, link)| {
@@ -488,18 +478,18 @@ impl<'a> Binder<'a> {
         );
         let usage = template.usage();
         match result {
-            Ok(text) => Some(Some(text)),
+            Ok(text) => Ok(Some(text)),
             Err(problem)
                 if problem.kind == ProblemKind::Undefined
                     && !usage.labels.is_empty()
                     && usage.values.iter().any(|one| one.computed) =>
             {
-                Some(None)
+                Ok(None)
             }
             Err(problem) => {
-                self.complaints
-                    .add(whom.profile, name, Complaint::Render(problem), whom);
-                None
+                Err(self
+                    .complaints
+                    .add(whom.profile, name, Complaint::Render(problem), whom))
             }
         }
     }
@@ -511,37 +501,32 @@ impl<'a> Binder<'a> {
         name: &'a str,
         body: &LoadedBody<'_>,
         draft: &Draft,
-    ) -> Option<()> {
+    ) -> Result<(), Told> {
         let Some(content_type) = body.content_type.as_deref().filter(|one| is_json(one)) else {
-            return Some(());
+            return Ok(());
         };
         let parsed = match (&body.template, &draft.text) {
             (None, _) => serde_json::from_slice::<serde::de::IgnoredAny>(&body.bytes),
             (Some(_), Some(text)) => serde_json::from_str(&text.replace(BASE_MARK, BASE_EXAMPLE)),
-            (Some(_), None) => return Some(()),
+            (Some(_), None) => return Ok(()),
         };
-        let error = parsed.err()?;
-        let why = error.to_string();
-        self.complaints.add(
-            whom.profile,
-            Some(name),
-            Complaint::InvalidJson {
+        parsed.map(|_| ()).map_err(|error| {
+            let complaint = Complaint::InvalidJson {
                 content_type: content_type.to_owned(),
-                why,
-            },
-            whom,
-        );
-        None
+                why: error.to_string(),
+            };
+            self.complaints
+                .add(whom.profile, Some(name), complaint, whom)
+        })
     }
 
     fn script(
         &mut self,
         whom: Whom<'a>,
-        body: &'a LoadedBody<'a>,
+        template: &Arc<Template>,
         scope: &Arc<Scope>,
         built: &BTreeMap<&str, Built>,
-    ) -> Option<Body> {
-        let template = body.template.as_ref()?;
+    ) -> Result<Body, Told> {
         let usage = template.usage();
         let directory = usage.config_dir.then(|| self.directory(built));
         let text = self.rendered(
@@ -557,9 +542,9 @@ impl<'a> Binder<'a> {
             .as_ref()
             .is_some_and(|text| !is_script(text.as_bytes()))
         {
-            self.complaints
-                .add(whom.profile, None, Complaint::NotAScript, whom);
-            return None;
+            return Err(self
+                .complaints
+                .add(whom.profile, None, Complaint::NotAScript, whom));
         }
         let links = links(template, built);
         let uses_labels = !usage.labels.is_empty()
@@ -572,7 +557,7 @@ impl<'a> Binder<'a> {
         let is_plain = usage.base_is_plain && linked_texts(template, built).all(|one| one.is_plain);
         // A machine's own script is rendered when it boots: a million finished scripts would not fit into memory.
         let is_fixed = !uses_labels && is_plain && !usage.revision && whom.machine.is_none();
-        Some(match text {
+        Ok(match text {
             Some(text) if is_fixed => Body::Fixed(Text::cut(&text, BASE_MARK)),
             _ => Body::Rendered(Rendering {
                 template: Arc::clone(template),

@@ -7,7 +7,7 @@ use crate::diagnostic::{Diagnostic, content as say, template as say_template};
 use crate::manifest::{Locator, Part};
 use crate::template::Problem;
 
-use super::content::{Contents, Loaded, LoadedBody, beginning};
+use super::content::{Contents, LoadedBody, beginning};
 
 /// Users that a complaint keeps by name; the rest are counted.
 const NAMED_USERS: usize = 3;
@@ -50,6 +50,9 @@ pub(super) struct Complaints<'a> {
     unused: Vec<usize>,
 }
 
+/// Proof that a mistake was told: only [`Complaints::add`] gives one away, so nothing can be left out in silence.
+pub(super) struct Told(());
+
 /// Whom a complaint concerns.
 #[derive(Default)]
 pub(super) struct Users {
@@ -68,13 +71,14 @@ impl Display for Users {
 }
 
 impl<'a> Complaints<'a> {
+    /// Notes what is wrong with a body of a Profile (`None` for its script), and for whom.
     pub(super) fn add(
         &mut self,
         profile: usize,
         body: Option<&'a str>,
         complaint: Complaint,
         whom: impl Display,
-    ) {
+    ) -> Told {
         let key = (profile, body, complaint.key());
         let place = *self.known.entry(key).or_insert(self.all.len());
         if place == self.all.len() {
@@ -86,10 +90,11 @@ impl<'a> Complaints<'a> {
                 users.named.push(whom.to_string());
             }
         }
+        Told(())
     }
 
     /// Notes a Profile that no Assignment uses.
-    pub(super) fn unused(&mut self, profile: usize, _: &Loaded<'_>) {
+    pub(super) fn unused(&mut self, profile: usize) {
         self.unused.push(profile);
     }
 

@@ -1,0 +1,76 @@
+//! What the commands that compile without serving read: a folder, a revision of it, or a repository.
+
+use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
+
+use super::Misuse;
+use super::limits::TreeLimits;
+use super::serve::{repo_url, served_root};
+use crate::compile::{self, compile};
+use crate::diagnostic::Diagnostics;
+use crate::manifest;
+use crate::snapshot::Snapshot;
+use crate::source::{self, Check, Remote, read_directory, read_revision};
+use crate::tree::Tree;
+
+/// Where manifests are read from.
+#[derive(Debug, clap::Args)]
+pub(super) struct Input {
+    /// The folder to read, as the served root: in a git work tree its tracked and unignored files [default: .]
+    #[arg(value_name = "DIR", conflicts_with = "repo")]
+    dir: Option<PathBuf>,
+    /// Read a git repository instead of a folder: a URL or a local path, as for `serve`
+    #[arg(long, value_name = "URL")]
+    repo: Option<String>,
+    /// The revision to read: of the work tree that DIR is in, or of --repo
+    #[arg(long = "ref", value_name = "REF")]
+    reference: Option<String>,
+    /// The folder of --repo to read [default: the whole repository]
+    #[arg(long, value_name = "DIR", requires = "repo")]
+    path: Option<String>,
+    /// Accept a tree that holds no Profile or no Assignment
+    #[arg(long)]
+    allow_empty: bool,
+    #[command(flatten)]
+    limits: TreeLimits,
+}
+
+impl Input {
+    /// Reads and compiles.
+    pub(super) fn compile(&self) -> anyhow::Result<(Option<Snapshot>, Diagnostics)> {
+        let options = compile::Options {
+            allow_empty: self.allow_empty,
+            budget: self.limits.budget(),
+        };
+        let tree = self.tree()?;
+        let manifests = manifest::parse(&tree, options.budget);
+        Ok(compile(&tree, &manifests, &options))
+    }
+
+    fn tree(&self) -> anyhow::Result<Tree> {
+        let limits = self.limits.tree();
+        let Some(repo) = &self.repo else {
+            let dir = self.dir.clone().unwrap_or_else(|| PathBuf::from("."));
+            return Ok(match &self.reference {
+                Some(revision) => read_revision(&dir, revision, &limits)?,
+                None => read_directory(&dir, &limits)?,
+            });
+        };
+        let path = self.path.as_deref().map(served_root).transpose()?.flatten();
+        let settings = source::Settings {
+            reference: self.reference.clone(),
+            path,
+            limits,
+            wire_bytes: self.limits.wire_bytes(),
+            unpacked_bytes: self.limits.unpacked_bytes(),
+            allow_empty: self.allow_empty,
+            ..source::Settings::new(repo_url(repo)?)
+        };
+        match Remote::new(settings)?.check(None, &AtomicBool::new(false))? {
+            Check::Changed(tree) => Ok(tree),
+            Check::Unchanged(revision) => {
+                Err(Misuse(format!("revision {revision} has nothing to read")).into())
+            }
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! `gitboot validate`: the same check as before every publication, without serving.
+
+use std::io::Write as _;
+
+use clap::ValueEnum;
+
+use super::Outcome;
+use super::input::Input;
+use crate::snapshot::Snapshot;
+
+/// Every flag of `validate`.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Exit codes: 0 good, 1 something could not be read, 2 manifests have errors, 64 bad usage."
+)]
+pub(super) struct Args {
+    #[command(flatten)]
+    input: Input,
+    /// How diagnostics are written: for people on stderr, or as one JSON document on stdout
+    #[arg(long, value_name = "FORMAT", default_value = "human")]
+    format: Format,
+    /// Let warnings count as errors
+    #[arg(long)]
+    strict: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Format {
+    Human,
+    Json,
+}
+
+/// Checks, says what is wrong, and says so in the exit code.
+pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
+    let (snapshot, diagnostics) = args.input.compile()?;
+    let bad = diagnostics.error_count() > 0 || (args.strict && diagnostics.warning_count() > 0);
+    match args.format {
+        Format::Json => std::io::stdout().write_all(diagnostics.render_json().as_bytes())?,
+        Format::Human => {
+            std::io::stderr().write_all(diagnostics.render_human().as_bytes())?;
+            if let Some(snapshot) = snapshot.filter(|_| !bad) {
+                writeln!(std::io::stdout(), "{}", summary(&snapshot))?;
+            }
+        }
+    }
+    Ok(if bad {
+        Outcome::ManifestErrors
+    } else {
+        Outcome::Good
+    })
+}
+
+fn summary(snapshot: &Snapshot) -> String {
+    let counts = snapshot.counts();
+    format!(
+        "ok: {} Profiles, {} Assignments, {} machines, {} configs",
+        counts.profiles, counts.assignments, counts.machines, counts.configs
+    )
+}
