@@ -13,6 +13,7 @@ mod request;
 mod route;
 mod wire;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
@@ -86,7 +87,11 @@ pub fn routes(
                     headers: &headers,
                     arrival: &arrival,
                 };
-                answer::answer(&asked, &current.load(), &settings)
+                // A fault of ours in one answer is an error to one machine.
+                catch_unwind(AssertUnwindSafe(|| {
+                    answer::answer(&asked, &current.load(), &settings)
+                }))
+                .unwrap_or_else(|_| answer::fault(&asked))
             },
         )
 }
