@@ -9,7 +9,7 @@
 //! |---|---|---|
 //! | `main` | `cli` | |
 //! | `cli/` | `serve`, `poll`, `http`, `publish`, `source`, `observe`, `manifest`, `compile`, `diagnostic`, `snapshot`, `render`, `label`, `tree` | `clap`, `include_dir` |
-//! | `serve/` | `poll`, `http`, `publish`, `source`, `observe`, `manifest`, `compile`, `label`, `render`, `tree` | |
+//! | `serve/` | `poll`, `http`, `publish`, `source`, `observe`, `manifest`, `compile`, `label`, `render`, `tree` | `rustix` |
 //! | `poll/` | `source`, `compile`, `publish`, `diagnostic`, `snapshot`, `observe`, `tree` | `rand` |
 //! | `source/` | `tree` | `gix`, `reqwest`, `rustls` |
 //! | `tree` | | |
