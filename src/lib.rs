@@ -18,7 +18,7 @@
 //! | `compile/` | `manifest`, `template`, `id`, `label`, `snapshot`, `diagnostic`, `tree` | |
 //! | `label/` | | |
 //! | `id` | | `serde_json_canonicalizer`, `sha2`, `uuid` |
-//! | `template/` | `label`, `tree` | `minijinja` |
+//! | `template/` | `label`, `tree` | `minijinja`, `strsim` |
 //! | `snapshot/` | `template`, `label`, `id`, `tree` | |
 //! | `render` | `snapshot`, `template`, `label`, `tree` | |
 //! | `publish/` | `snapshot`, `id`, `diagnostic`, `tree` | `arc_swap` |

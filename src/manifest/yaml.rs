@@ -377,12 +377,10 @@ impl<'de> DeserializeSeed<'de> for KeySeed<'_, 'de> {
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Box<str>, D::Error> {
         let reader = self.reader;
-        deserializer
-            .deserialize_str(TextVisitor)
-            .inspect_err(|error| {
-                // Only a list or a map is no text; the error keeps its place.
-                *reader.fault.borrow_mut() = Some(FaultKind::ComplexKey);
-            })
+        deserializer.deserialize_str(TextVisitor).inspect_err(|_| {
+            // Only a list or a map is no text; the error keeps its place.
+            *reader.fault.borrow_mut() = Some(FaultKind::ComplexKey);
+        })
     }
 }
 
