@@ -13,13 +13,13 @@ pub const INCLUDE_DEPTH: usize = 8;
 /// Bytes that one render may print: what the largest file of a tree may hold ([`crate::tree::Limits::file_bytes`]).
 pub const OUTPUT_BYTES: usize = 4 << 20;
 
-/// Instructions of the virtual machine that one render may execute. A boot script takes about a hundred; a million take
-/// some 50 ms, after which a request is better answered with an error.
-pub const FUEL: u64 = 1_000_000;
+/// Instructions of the virtual machine that one render may execute. A boot script takes about a hundred, a list of a
+/// thousand machines with ten fields each some fifty thousand; a quarter of a million takes about 20 ms.
+pub const FUEL: u64 = 250_000;
 
 /// Bytes that one render may produce or look through besides, in strings, lists and captured blocks. Fuel does not see
 /// them: `{% set x = x ~ x %}` doubles a string for four instructions. It also bounds the memory of a render.
-pub const WORK: u64 = 64 << 20;
+pub const WORK: u64 = 32 << 20;
 
 /// What one item of a list or map costs of [`WORK`]: about its size in memory.
 pub const ITEM_WORK: u64 = 32;

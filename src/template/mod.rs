@@ -4,8 +4,8 @@
 //! compiles it once; [`Template::render`] is cheap and may run on many threads at once.
 //!
 //! **Labels are the one untrusted input.** Whether a printed expression may derive from a label is found out by data
-//! flow over the syntax trees ([`walk`], [`resolve`]); such expressions are wrapped into an escaping filter before
-//! minijinja compiles the text ([`rewrite`]), and places are mapped back.
+//! flow over the syntax trees (`walk`, `taint`, `resolve`); such expressions are wrapped into an escaping filter before
+//! minijinja compiles the text (`rewrite`), and places are mapped back.
 //!
 //! Nothing a repository or a machine sends ends the process: [`limits`] bounds native recursion (at parse time, and in
 //! values), instructions, memory and output.

@@ -187,6 +187,36 @@ fn value_bombs(text: &str) -> Vec<String> {
             "{{% set a = range(10000) %}}{}",
             "{% set b = a|sort|list|unique|length %}".repeat(2_000)
         ),
+    ]
+}
+
+/// Templates that do much with few instructions.
+fn work_bombs() -> Vec<String> {
+    vec![
+        format!(
+            "{{% set a = range(9999)|list %}}{}",
+            loops(2, "{% if a == a %}{% endif %}")
+        ),
+        format!(
+            "{{% set a = range(9999)|list %}}{}",
+            loops(2, "{% if -1 in a %}{% endif %}")
+        ),
+        format!(
+            "{{% set a = range(9999)|list %}}{}",
+            loops(2, "{% if a is eq(a) %}{% endif %}")
+        ),
+        format!(
+            "{{% set a = 'a' * 999999 %}}{}",
+            loops(2, "{% if 1 == 2 != a %}{% endif %}")
+        ),
+        format!(
+            "{{% set a = 'a' * 999999 %}}{}",
+            loops(2, "{% if a|sh is defined %}{% endif %}")
+        ),
+        format!(
+            "{{% set a = 'a' * 999999 %}}{{{{ [{}1]|sort|length }}}}",
+            "a,".repeat(1_000)
+        ),
         "{% include 'half' %}".repeat(20),
         format!(
             "{{% set a %}}{}{{% endset %}}",
@@ -198,7 +228,7 @@ fn value_bombs(text: &str) -> Vec<String> {
 #[test]
 fn bombs_end() {
     let text = "x".repeat(100_000);
-    let bombs = [text_bombs(&text), value_bombs(&text)].concat();
+    let bombs = [text_bombs(&text), value_bombs(&text), work_bombs()].concat();
     on_a_small_stack(move || {
         let case = case().file("dir/half", &"x".repeat(500_000));
         for bomb in &bombs {

@@ -329,3 +329,35 @@ fn names_pass_through_several_files() {
     case.unsupported(clash, "already used");
     case.unsupported("{% from 'f' import word as values %}", "already used");
 }
+
+#[test]
+fn compares() {
+    check(
+        "{{ values.n == 3 }} {{ 3 == values.n }} {{ (values.n) == (values.n) }} {{ values.n==values.n }}",
+        "true true true true",
+    );
+    check(
+        "{{ 1 < values.n < 4 }} {{ 1 < (2) < values.n <= (values.n) }} {{ 5 > values.n != (2 + 2) }}",
+        "true true true",
+    );
+    check(
+        "{{ '1.1.1.1' in values.dns }} {{ 'x' not in values.dns }} {{ not 'x' in (values.dns) }} {{ 1 not in[1, values.n] }}",
+        "true true true false",
+    );
+    check(
+        "{{ 'x' if values.n == values.n else 'y' }} {{ (values.n == values.n) ~ '!' }} {{ [values.n == values.n, 1 == 2]|join }}",
+        "x true! truefalse",
+    );
+    check(
+        "{% if values.n == values.n and (values.n > values.f or not values.n) %}y{% endif %}",
+        "y",
+    );
+    check(
+        "{{ 1 == 1 == values.n }} {{ 'a' ~ 'b' == 'a' ~ 'b' }} {{ 1 + 2 in [values.n] }} {{ -values.n < -values.f }}",
+        "false true true true",
+    );
+    check(
+        "{{ 3 is eq(values.n) }} {{ values.n is in([3]) }} {{ values.mirror|length > values.dns|length }}",
+        "true true true",
+    );
+}

@@ -122,12 +122,8 @@ impl Walker<'_> {
 
     /// A range without the white space at its start.
     fn trimmed(&self, range: Range<usize>) -> Range<usize> {
-        let text = self
-            .facts
-            .files
-            .get(self.file)
-            .and_then(|file| file.text.get(range.clone()));
-        let blanks = text.map_or(0, |text| text.len() - text.trim_start().len());
+        let text = self.text(&range);
+        let blanks = text.len() - text.trim_start().len();
         range.start + blanks..range.end
     }
 
@@ -157,12 +153,7 @@ impl Walker<'_> {
         let raw = self.raw.pop().unwrap_or_default();
         if let Some(end) = self.lexemes.tag_end(statement) {
             // The inserted tag takes over how the tag before it treats the white space that follows.
-            let text = self
-                .facts
-                .files
-                .get(self.file)
-                .and_then(|file| file.text.get(end.clone()));
-            let marker = if text.is_some_and(|text| text.starts_with('-')) {
+            let marker = if self.text(&end).starts_with('-') {
                 "-"
             } else {
                 ""
