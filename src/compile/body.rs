@@ -9,14 +9,13 @@ use serde_json::{Map, Value, json};
 use crate::id::{self, ConfigId, Content};
 use crate::label::Labels;
 use crate::snapshot::{Body, Config, ConfigDir, Link, Rendering, Rule, Scope, Text, is_script};
-use crate::template::{Context, Kind, ProblemKind, Template};
+use crate::template::{Context, Kind, ProblemKind, Template, look_up};
 use crate::tree::Revision;
 
 use super::Bound;
 use super::bind::Whom;
 use super::complaint::{Complaint, Complaints, Told};
 use super::content::LoadedBody;
-use super::values::look_up;
 
 /// Stands for the base URL while bodies are rendered for their ids; a NUL is in no URL and in no sensible text.
 const BASE_MARK: &str = "\0gitboot base URL\0";
@@ -443,7 +442,7 @@ fn mentioned(template: &Template, scope: &Scope, values: &Value) -> Value {
         .any(|one| one.computed || one.path.is_empty())
     {
         mentioned.insert("values".to_owned(), values.clone());
-    } else if let Value::Object(values) = values {
+    } else {
         let mut picked = Map::new();
         for one in &usage.values {
             if let Some(value) = look_up(values, &one.path) {

@@ -127,6 +127,9 @@ struct Loader<'a, 't> {
     locator: &'a Locator<'a>,
 }
 
+/// A body's bytes, the file they stand in, and the way to where the manifest says so.
+type Raw<'m> = (Bytes, Option<RepoPath>, &'m [Step]);
+
 type Bodies<'m> = (Option<LoadedBody<'m>>, Vec<(&'m str, LoadedBody<'m>)>);
 
 impl Loader<'_, '_> {
@@ -244,7 +247,7 @@ impl Loader<'_, '_> {
         &self,
         profile: &'m Profile,
         content: &'m Content,
-    ) -> Result<(Bytes, Option<RepoPath>, &'m [Step]), Vec<Diagnostic>> {
+    ) -> Result<Raw<'m>, Vec<Diagnostic>> {
         match content {
             Content::Inline(text, steps) => {
                 Ok((Bytes::copy_from_slice(text.as_bytes()), None, steps))
@@ -253,7 +256,7 @@ impl Loader<'_, '_> {
                 let (path, bytes) = self
                     .files
                     .named_by(&profile.origin, file, self.locator)
-                    .map_err(|one| vec![one])?;
+                    .map_err(|one| vec![*one])?;
                 Ok((bytes, Some(path), &file.steps))
             }
         }

@@ -1,4 +1,4 @@
-//! Values: layers merged into one map, and look-ups in it.
+//! Values: layers merged into one map.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -24,25 +24,15 @@ pub(super) fn merge(base: &mut Map<String, Value>, over: &Map<String, Value>) {
     }
 }
 
-/// The value at a path, if every step is there.
-pub(super) fn look_up<'v>(values: &'v Map<String, Value>, path: &[String]) -> Option<&'v Value> {
-    let (first, rest) = path.split_first()?;
-    let mut value = values.get(first)?;
-    for step in rest {
-        value = match value {
-            Value::Object(map) => map.get(step)?,
-            Value::Array(items) => items.get(step.parse::<usize>().ok()?)?,
-            _ => return None,
-        };
-    }
-    Some(value)
-}
+/// The values of one file.
+type SharedValues = Rc<Map<String, Value>>;
 
 /// Files of values, each read once however many manifests name it.
 pub(super) struct ValuesFiles<'f, 't> {
     files: &'f Files<'t>,
     budget: Budget,
-    read: RefCell<HashMap<RepoPath, Option<Rc<Map<String, Value>>>>>,
+    /// Absent where the file is wrong, which was told then.
+    read: RefCell<HashMap<RepoPath, Option<SharedValues>>>,
 }
 
 impl<'f, 't> ValuesFiles<'f, 't> {
@@ -68,7 +58,7 @@ impl<'f, 't> ValuesFiles<'f, 't> {
             layers.push(match self.files.named_by(origin, file, locator) {
                 Ok((path, _)) => self.read(&path, found),
                 Err(diagnostic) => {
-                    found.push(diagnostic);
+                    found.push(*diagnostic);
                     None
                 }
             });
@@ -81,7 +71,7 @@ impl<'f, 't> ValuesFiles<'f, 't> {
         Some(merged)
     }
 
-    fn read(&self, path: &RepoPath, found: &mut Vec<Diagnostic>) -> Option<Rc<Map<String, Value>>> {
+    fn read(&self, path: &RepoPath, found: &mut Vec<Diagnostic>) -> Option<SharedValues> {
         if let Some(known) = self.read.borrow().get(path) {
             return known.clone();
         }

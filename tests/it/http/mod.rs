@@ -51,7 +51,7 @@ impl Server {
     }
 
     fn with(settings: Settings, limits: Limits) -> Self {
-        let (publisher, current) = Publisher::new(Duration::from_secs(900));
+        let (publisher, current) = Publisher::new(Duration::from_mins(15));
         Self::of(publisher, current, settings, limits)
     }
 
