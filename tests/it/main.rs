@@ -7,6 +7,7 @@
 mod architecture;
 mod diagnostics;
 mod http;
+mod log;
 mod poll;
 mod serve;
 mod source;
