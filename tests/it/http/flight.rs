@@ -12,7 +12,7 @@ use gitboot::snapshot::Snapshot;
 use gitboot::tree::{Entry, RepoPath, Revision, Tree};
 
 const PUBLICATIONS: usize = 1000;
-const READERS: usize = 3;
+const READERS: usize = 2;
 
 /// The commit of this number: the number stands in the script and in two of its configs.
 fn commit(number: usize) -> Snapshot {
@@ -111,10 +111,11 @@ fn read(address: SocketAddr, done: &AtomicBool) -> usize {
         }
         seen.insert(boot.number.clone(), boot);
         if is_last {
-            for old in seen.values() {
+            // A sample: old, middle-aged and young.
+            for old in seen.values().step_by(seen.len() / 20 + 1) {
                 old.fetch(&mut client);
             }
-            assert_eq!(seen.keys().filter(|number| **number == (PUBLICATIONS - 1).to_string()).count(), 1);
+            assert!(seen.contains_key(&(PUBLICATIONS - 1).to_string()));
             return seen.len();
         }
     }
