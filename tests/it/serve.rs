@@ -402,5 +402,5 @@ fn no_label_forges_a_log_line() {
     );
     assert_eq!(get(address, "/ipxe?serial=a%E2%80%AEb").status, 404);
     let line = server.line_with("answered");
-    assert!(line.contains("serial=a\\u{202e}b"), "{line}");
+    assert!(line.contains("serial=\"a\\\\u{202e}b\""), "{line}");
 }
