@@ -8,6 +8,7 @@ mod architecture;
 mod diagnostics;
 mod http;
 mod poll;
+mod ranking;
 mod serve;
 mod source;
 mod support;
