@@ -9,7 +9,7 @@
 //! |---|---|---|
 //! | `main` | `cli` | |
 //! | `cli/` | `serve`, `poll`, `http`, `publish`, `source`, `observe`, `manifest`, `compile`, `diagnostic`, `snapshot`, `render`, `label`, `tree` | `clap`, `include_dir` |
-//! | `serve/` | `poll`, `http`, `publish`, `source`, `observe`, `manifest`, `compile`, `label`, `render`, `tree` | |
+//! | `serve/` | `poll`, `http`, `publish`, `source`, `observe`, `manifest`, `compile`, `label`, `render`, `tree` | `rustix` |
 //! | `poll/` | `source`, `compile`, `publish`, `diagnostic`, `snapshot`, `observe`, `tree` | `rand` |
 //! | `source/` | `tree` | `gix`, `reqwest`, `rustls` |
 //! | `tree` | | |
@@ -18,7 +18,7 @@
 //! | `compile/` | `manifest`, `template`, `id`, `label`, `snapshot`, `diagnostic`, `tree` | |
 //! | `label/` | | |
 //! | `id` | | `serde_json_canonicalizer`, `sha2`, `uuid` |
-//! | `template/` | `label`, `tree` | `minijinja` |
+//! | `template/` | `label`, `tree` | `minijinja`, `strsim` |
 //! | `snapshot/` | `template`, `label`, `id`, `tree` | |
 //! | `render` | `snapshot`, `template`, `label`, `tree` | |
 //! | `publish/` | `snapshot`, `id`, `diagnostic`, `tree` | `arc_swap` |

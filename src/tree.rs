@@ -151,7 +151,7 @@ impl fmt::Display for RepoPath {
 fn is_component(component: &str) -> bool {
     !matches!(component, "" | "." | "..")
         && !component.eq_ignore_ascii_case(".git")
-        && !component.chars().any(|c| c.is_control())
+        && !component.chars().any(char::is_control)
 }
 
 /// What stands at a path.

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use include_dir::{Dir, DirEntry, include_dir};
+use include_dir::{Dir, DirEntry};
 
 use super::serve::{self, Boot, HttpLimits, Process};
 use super::units::interval;
@@ -18,7 +18,7 @@ use crate::source::{self, RepoUrl, seed};
 use crate::tree::RepoPath;
 
 /// The example, as it is in the source tree.
-static EXAMPLE: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/example-repo");
+static EXAMPLE: Dir<'_> = include_dir::include_dir!("$CARGO_MANIFEST_DIR/example-repo");
 /// The branch of the demo's repository.
 const BRANCH: &str = "main";
 

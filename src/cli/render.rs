@@ -75,9 +75,10 @@ fn print(args: &Args, snapshot: &Snapshot, labels: &Labels) -> anyhow::Result<Ou
     };
     let bytes = match &args.config {
         None => render::script(&matched, labels, &args.external_url),
-        Some(name) => match matched.config(name) {
-            Some(config) => render::config(config, labels, &args.external_url),
-            None => {
+        Some(name) => {
+            if let Some(config) = matched.config(name) {
+                render::config(config, labels, &args.external_url)
+            } else {
                 let profile = matched.profile();
                 writeln!(
                     std::io::stderr(),
@@ -85,7 +86,7 @@ fn print(args: &Args, snapshot: &Snapshot, labels: &Labels) -> anyhow::Result<Ou
                 )?;
                 return Ok(Outcome::NoAssignment);
             }
-        },
+        }
     };
     match bytes {
         Ok(bytes) => {

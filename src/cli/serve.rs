@@ -181,7 +181,7 @@ pub(super) fn start(
         Format::Human => LogFormat::Human,
         Format::Json => LogFormat::Json,
     };
-    observe::init(format, filter);
+    let _log = observe::init(format, filter).context("cannot start the log")?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

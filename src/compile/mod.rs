@@ -4,6 +4,7 @@
 //! snapshot, the same ids and the same diagnostics, byte for byte.
 
 mod bind;
+mod body;
 mod complaint;
 mod content;
 mod files;

@@ -37,7 +37,7 @@ const UNWANTED_TIME: Duration = Duration::from_secs(5);
 const EXHAUSTED_PAUSE: Duration = Duration::from_millis(200);
 
 /// How often at most the log says that connections are turned away, so that a flood of them is not one of lines too.
-const COMPLAINT_INTERVAL: Duration = Duration::from_secs(60);
+const COMPLAINT_INTERVAL: Duration = Duration::from_mins(1);
 
 /// What connections may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -62,6 +62,11 @@ pub(super) fn answer(
     reply.into_response(asked.method == Method::HEAD)
 }
 
+/// The answer when making one ended in a fault of ours.
+pub(super) fn fault(asked: &Asked<'_>) -> Response<Bytes> {
+    internal_error().into_response(asked.method == Method::HEAD)
+}
+
 type Answer<'p> = (Reply, Record<'p>);
 
 /// Everything that one answer is made of.

@@ -13,6 +13,7 @@ mod request;
 mod route;
 mod wire;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
@@ -34,7 +35,7 @@ use crate::render::BaseUrl;
 
 /// How long after the start clients are asked to come back when nothing is published yet. A server that has had no
 /// repository for longer than this may be what its own git host boots from, so clients should go on.
-pub const STARTING: Duration = Duration::from_secs(5 * 60);
+pub const STARTING: Duration = Duration::from_mins(5);
 
 /// What the routes are told at start.
 #[derive(Debug)]
@@ -86,7 +87,11 @@ pub fn routes(
                     headers: &headers,
                     arrival: &arrival,
                 };
-                answer::answer(&asked, &current.load(), &settings)
+                // A fault of ours in one answer is an error to one machine.
+                catch_unwind(AssertUnwindSafe(|| {
+                    answer::answer(&asked, &current.load(), &settings)
+                }))
+                .unwrap_or_else(|_| answer::fault(&asked))
             },
         )
 }

@@ -358,11 +358,11 @@ fn machines(spec: &Fields<'_>, reader: &mut Reader<'_>) -> Vec<Machine> {
     let items = match node {
         Node::List(items) if !items.is_empty() => items,
         Node::List(_) => {
-            reader.at(&steps, Part::Key, |at| say::empty_machines(at));
+            reader.at(&steps, Part::Key, say::empty_machines);
             return Vec::new();
         }
         other if other.is_null() => {
-            reader.at(&steps, Part::Key, |at| say::empty_machines(at));
+            reader.at(&steps, Part::Key, say::empty_machines);
             return Vec::new();
         }
         other => {
@@ -452,7 +452,7 @@ fn machine(node: &Node, steps: &[Step], reader: &mut Reader<'_>) -> Option<Machi
         .iter()
         .any(|(key, _)| !matches!(&**key, "name" | "values"));
     if machine.identities.is_empty() && !tried {
-        reader.at(steps, Part::Value, |at| say::machine_without_identity(at));
+        reader.at(steps, Part::Value, say::machine_without_identity);
     }
     Some(machine)
 }

@@ -163,7 +163,7 @@ impl<'a> Reader<'a> {
         for map in maps {
             let Node::Map(mut added) = map else {
                 steps.push(Step::from("<<"));
-                self.at(steps, Part::Key, |at| say::merge_of_no_map(at));
+                self.at(steps, Part::Key, say::merge_of_no_map);
                 steps.pop();
                 continue;
             };

@@ -33,11 +33,11 @@ impl From<usize> for Step {
 }
 
 /// A line and a column, both from 1, the column in characters.
-pub type Mark = (usize, usize);
+pub(super) type Mark = (usize, usize);
 
 /// The positions of one document, in the shape of its nodes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Marks {
+pub(super) enum Marks {
     /// A scalar, and where it begins.
     Scalar(Mark),
     /// A list.
@@ -47,7 +47,7 @@ pub enum Marks {
 }
 
 /// The positions of every document that can be read.
-pub fn marks(text: &str) -> Vec<Marks> {
+pub(super) fn marks(text: &str) -> Vec<Marks> {
     let mut all = Vec::new();
     for document in serde_yaml::Deserializer::from_str(text).take(super::yaml::MAX_DOCUMENTS) {
         match MarksSeed.deserialize(document) {
@@ -61,7 +61,7 @@ pub fn marks(text: &str) -> Vec<Marks> {
 impl Marks {
     /// Where the node at the end of the steps begins. A node without a place of its own (an empty list, a merged key) has
     /// that of the nearest one around it.
-    pub fn value(&self, steps: &[Step]) -> Option<Mark> {
+    pub(super) fn value(&self, steps: &[Step]) -> Option<Mark> {
         let Some((step, rest)) = steps.split_first() else {
             return self.start();
         };
@@ -72,7 +72,7 @@ impl Marks {
     }
 
     /// Where the key at the end of the steps begins.
-    pub fn key(&self, steps: &[Step]) -> Option<Mark> {
+    pub(super) fn key(&self, steps: &[Step]) -> Option<Mark> {
         let (step, rest) = steps.split_first()?;
         match self.enter(step) {
             Some((own, inner)) if rest.is_empty() => own.or_else(|| inner.start()),
@@ -82,7 +82,7 @@ impl Marks {
     }
 
     /// Where the first thing inside begins.
-    pub fn start(&self) -> Option<Mark> {
+    pub(super) fn start(&self) -> Option<Mark> {
         match self {
             Self::Scalar(mark) => Some(*mark),
             Self::List(items) => items.first()?.start(),

@@ -5,12 +5,41 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use crate::diagnostic::Location;
+use crate::label::{self, Identity};
 use crate::tree::{RepoPath, Tree};
 
 use super::locate::{Mark, Marks, Step, marks};
 
 /// What stands where a value or a line of a body may not be shown.
 const REDACTED: &str = "…";
+
+/// The fields of manifests, which may be shown even of a file that could not be read.
+const FIELDS: [&str; 24] = [
+    "apiVersion",
+    "kind",
+    "metadata",
+    "name",
+    "labels",
+    "spec",
+    "ipxe",
+    "ipxeTemplate",
+    "additionalConfig",
+    "additionalContent",
+    "inline",
+    "file",
+    "contentType",
+    "template",
+    "values",
+    "valuesFrom",
+    "profile",
+    "profileName",
+    "profileSelectors",
+    "subjectSelectors",
+    "machines",
+    "priority",
+    "isDefault",
+    "exposed",
+];
 
 /// The longest excerpt, in characters; more does not fit a terminal and helps nobody.
 const EXCERPT_CHARACTERS: usize = 160;
@@ -342,22 +371,36 @@ fn collect<'m>(
     }
 }
 
-/// Whether a scalar at this path may hold a value or the line of a body: everything does but the fields that name, match
-/// and rank.
+/// Whether a scalar at this path may hold a value or the line of a body: everything may but the fields that name, match
+/// and rank. A field that is misspelled is none of them.
 fn is_secret(path: &[&str]) -> bool {
     let path = match path {
         ["items", "-", rest @ ..] => rest,
         whole => whole,
     };
-    match path {
-        ["apiVersion" | "kind"] | ["metadata", ..] => false,
-        ["spec", "values", ..] | ["spec", "machines", "-", "values", ..] => true,
-        ["spec", "ipxe" | "ipxeTemplate"] => true,
-        ["spec", "additionalConfig", _] | ["spec", "additionalConfig", _, "inline", ..] => true,
-        ["spec", "additionalContent", "-", "inline", ..] => true,
-        ["spec", ..] => false,
-        _ => true,
-    }
+    let is_open = match path {
+        ["apiVersion" | "kind"] | ["metadata", ..] => true,
+        ["spec", "profile" | "profileName" | "priority" | "isDefault"] => true,
+        [
+            "spec",
+            "profileSelectors" | "subjectSelectors" | "subjectSelector",
+            ..,
+        ] => true,
+        ["spec", "ipxe" | "ipxeTemplate", "file"] | ["spec", "valuesFrom", "-", "file"] => true,
+        ["spec", "additionalConfig", _, field] | ["spec", "additionalContent", "-", field] => {
+            matches!(
+                *field,
+                "name" | "exposed" | "file" | "contentType" | "template"
+            )
+        }
+        ["spec", "machines", "-", field] | ["spec", "machines", "-", field, "-"] => {
+            let key = label::canonical_key(field);
+            *field == "name" || key.is_some_and(|key| Identity::from_key(&key).is_some())
+        }
+        ["spec", "machines", "-"] | ["spec", "valuesFrom", "-"] => true,
+        _ => false,
+    };
+    !is_open
 }
 
 /// How many columns the word at a column takes: a quoted scalar, or up to the next separator.
@@ -387,29 +430,26 @@ fn token_width(text: &str, column: usize) -> usize {
     (token.len() - blank).max(1)
 }
 
-/// A line of a file that could not be read: its key, if it has one, and nothing that may be a value.
+/// A line of a file that could not be read: one of our fields, if it starts with one, and nothing that may be a value or
+/// part of a body.
 fn key_only(text: &str) -> String {
     let trimmed = text.trim_start();
-    let indent = &text[..text.len() - trimmed.len()];
+    let (indent, _) = text.split_at(text.len() - trimmed.len());
     let (dash, rest) = match trimmed.strip_prefix("- ") {
         Some(rest) => ("- ", rest),
         None => ("", trimmed),
     };
-    let key = rest.split(':').next().unwrap_or("");
-    let is_key = rest.len() > key.len()
-        && !key.is_empty()
-        && key
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || "-_./".contains(c));
-    match (
-        is_key,
-        rest.get(key.len() + 1..).unwrap_or("").trim().is_empty(),
-    ) {
-        (true, true) => cut(text),
-        (true, false) => cut(&format!("{indent}{dash}{key}: {REDACTED}")),
-        (false, _) if rest.is_empty() => String::new(),
-        (false, _) => format!("{indent}{dash}{REDACTED}"),
+    let Some((key, value)) = rest.split_once(':').filter(|(key, _)| FIELDS.contains(key)) else {
+        return if rest.is_empty() {
+            String::new()
+        } else {
+            format!("{indent}{dash}{REDACTED}")
+        };
+    };
+    if value.trim().is_empty() {
+        return text.to_owned();
     }
+    format!("{indent}{dash}{key}: {REDACTED}")
 }
 
 /// How far a line of a block is indented, when the file's line is the body's line behind blanks.

@@ -1,6 +1,7 @@
 //! A `Profile` document: what to boot.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use serde_json::{Map, Value};
 
@@ -351,12 +352,16 @@ fn read_content_list(
         if !check_config_name(&name, &there, Part::Value, reader) {
             continue;
         }
-        if configs.contains_key(&name) {
-            reader.at(&there, Part::Value, move |at| {
-                say_content::config_twice(at, &name)
-            });
-        } else {
-            configs.insert(name, body);
+        match configs.entry(name) {
+            Entry::Vacant(free) => {
+                free.insert(body);
+            }
+            Entry::Occupied(taken) => {
+                let name = taken.key().clone();
+                reader.at(&there, Part::Value, move |at| {
+                    say_content::config_twice(at, &name)
+                });
+            }
         }
     }
 }

@@ -14,7 +14,7 @@ use serde::de::{
 use serde_json::Number;
 
 /// Documents that one file may hold: a million machines in a hundred files still fit.
-pub const MAX_DOCUMENTS: usize = 10_000;
+pub(super) const MAX_DOCUMENTS: usize = 10_000;
 
 /// How much one file may unfold to. YAML's aliases turn a few kilobytes into gigabytes; the budget counts what would be
 /// built, aliases unfolded, and stops before it is.
@@ -39,7 +39,7 @@ impl Default for Budget {
 
 /// A value with its source text, not its position.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Node {
+pub(super) enum Node {
     /// Anything that is neither list nor map.
     Scalar(Scalar),
     /// A list.
@@ -50,7 +50,7 @@ pub enum Node {
 
 /// A scalar: its text as written, and what YAML takes it for.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Scalar {
+pub(super) struct Scalar {
     /// The text, without quotes and with escapes resolved.
     pub text: Box<str>,
     /// What YAML's core schema makes of it.
@@ -59,7 +59,7 @@ pub struct Scalar {
 
 /// What YAML's core schema makes of a scalar.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Kind {
+pub(super) enum Kind {
     /// Nothing, `~` or `null`.
     Null,
     /// `true` or `false`.
@@ -74,7 +74,7 @@ pub enum Kind {
 
 /// Why a document could not be read; `line` and `column` count from 1 and are absent when the reader knew none.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fault {
+pub(super) struct Fault {
     /// What happened.
     pub kind: FaultKind,
     /// Where.
@@ -83,7 +83,7 @@ pub struct Fault {
 
 /// What keeps a document from being read.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum FaultKind {
+pub(super) enum FaultKind {
     /// Not YAML; with the parser's words.
     Syntax(String),
     /// A `!tag`.
@@ -97,7 +97,7 @@ pub enum FaultKind {
 }
 
 /// The documents of one file, in order; reading ends at the first fault that leaves the rest unknown.
-pub fn documents(text: &str, budget: Budget) -> Vec<Result<Node, Fault>> {
+pub(super) fn documents(text: &str, budget: Budget) -> Vec<Result<Node, Fault>> {
     let reader = Reader::new(text, budget);
     let mut all = Vec::new();
     let shapes = serde_yaml::Deserializer::from_str(text);
@@ -153,7 +153,7 @@ fn words(error: &serde_yaml::Error) -> String {
 
 impl Node {
     /// The map's entries.
-    pub fn as_map(&self) -> Option<&[(Box<str>, Node)]> {
+    pub(super) fn as_map(&self) -> Option<&[(Box<str>, Node)]> {
         match self {
             Self::Map(entries) => Some(entries),
             _ => None,
@@ -161,7 +161,7 @@ impl Node {
     }
 
     /// The first value of a key.
-    pub fn get(&self, key: &str) -> Option<&Node> {
+    pub(super) fn get(&self, key: &str) -> Option<&Node> {
         self.as_map()?
             .iter()
             .find(|(name, _)| &**name == key)
@@ -169,7 +169,7 @@ impl Node {
     }
 
     /// The text of a scalar that is not null.
-    pub fn as_text(&self) -> Option<&str> {
+    pub(super) fn as_text(&self) -> Option<&str> {
         match self {
             Self::Scalar(Scalar {
                 kind: Kind::Null, ..
@@ -180,7 +180,7 @@ impl Node {
     }
 
     /// Whether the node is YAML's null.
-    pub fn is_null(&self) -> bool {
+    pub(super) fn is_null(&self) -> bool {
         matches!(
             self,
             Self::Scalar(Scalar {
@@ -191,7 +191,7 @@ impl Node {
     }
 
     /// `a map`, `a list`, `a number`, … for messages.
-    pub fn description(&self) -> &'static str {
+    pub(super) fn description(&self) -> &'static str {
         match self {
             Self::List(_) => "a list",
             Self::Map(_) => "a map",
@@ -377,10 +377,9 @@ impl<'de> DeserializeSeed<'de> for KeySeed<'_, 'de> {
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Box<str>, D::Error> {
         let reader = self.reader;
-        deserializer.deserialize_str(TextVisitor).map_err(|error| {
+        deserializer.deserialize_str(TextVisitor).inspect_err(|_| {
             // Only a list or a map is no text; the error keeps its place.
             *reader.fault.borrow_mut() = Some(FaultKind::ComplexKey);
-            error
         })
     }
 }

@@ -2,13 +2,16 @@
 //!
 //! Everything goes to stderr, one line an event. What a machine sent is untrusted: it passes through [`Printable`].
 
+mod lines;
+
 use std::fmt::{self, Write as _};
-use std::io::IsTerminal as _;
+use std::io::{self, IsTerminal as _};
 use std::net::IpAddr;
 
 use tracing_subscriber::EnvFilter;
 
 use crate::label::{Identity, Labels};
+use lines::Lines;
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -36,27 +39,46 @@ impl LogFilter {
     }
 }
 
-/// Sends all events of this process to stderr. The first call wins; later ones change nothing.
-pub fn init(format: LogFormat, filter: LogFilter) {
-    // A closed stderr must not end the server, so nothing is printed about it either.
-    let lines = tracing_subscriber::fmt()
+/// Keeps the log going; waits for the last lines when it is dropped.
+#[derive(Debug)]
+#[must_use = "the last lines are lost without it"]
+pub struct Log(Lines);
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        self.0.flush();
+    }
+}
+
+/// Sends all events of this process to stderr, panics too. The first call wins; later ones change nothing.
+///
+/// # Errors
+/// When the thread that writes the lines cannot be started.
+pub fn init(format: LogFormat, filter: LogFilter) -> io::Result<Log> {
+    let lines = Lines::to(io::stderr())?;
+    // Lines that cannot be written are lost; to complain about them on stderr would end the thread that logs.
+    let events = tracing_subscriber::fmt()
         .with_env_filter(filter.0)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(lines.clone())
+        .with_ansi(io::stderr().is_terminal())
         .log_internal_errors(false)
         .with_target(false);
     let result = match format {
-        LogFormat::Human => lines.try_init(),
-        LogFormat::Json => lines
+        LogFormat::Human => events.try_init(),
+        LogFormat::Json => events
             .json()
             .flatten_event(true)
             .with_current_span(false)
             .with_span_list(false)
             .try_init(),
     };
-    if result.is_err() {
-        tracing::debug!("the log is set up already");
+    if result.is_ok() {
+        std::panic::set_hook(Box::new(|panic| {
+            let text = panic.to_string();
+            tracing::error!("a fault of the server itself: {}", Printable(&text));
+        }));
     }
+    Ok(Log(lines))
 }
 
 /// One answer of a script, config or `/v1/boot` route.

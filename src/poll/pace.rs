@@ -6,7 +6,7 @@ use std::time::Duration;
 const MIN_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The longest pause after a failure: how late a server may notice that its remote is back.
-const MAX_BACK_OFF: Duration = Duration::from_secs(5 * 60);
+const MAX_BACK_OFF: Duration = Duration::from_mins(5);
 
 /// How far the regular pause strays to either side, as a share, so that a fleet of servers does not ask in step.
 const JITTER: f64 = 0.1;

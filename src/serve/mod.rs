@@ -1,5 +1,7 @@
 //! The composition root: bind, wire, spawn, drain.
 
+mod files;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -65,6 +67,7 @@ impl Server {
     pub fn bind(settings: Settings) -> anyhow::Result<Self> {
         let signals = Signals::new().context("cannot take over the process's signals")?;
         let listeners = http::bind(&settings.listen)?;
+        files::allow(settings.limits.max_connections);
         Ok(Self {
             settings,
             listeners,

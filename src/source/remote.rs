@@ -42,9 +42,9 @@ impl Settings {
     /// Text shrinks to a quarter on the wire.
     pub const DEFAULT_UNPACKED_BYTES: u64 = 4 << 30;
     /// Long enough for a slow forge, short enough to be noticed.
-    pub const DEFAULT_GIT_TIMEOUT: Duration = Duration::from_secs(60);
+    pub const DEFAULT_GIT_TIMEOUT: Duration = Duration::from_mins(1);
     /// A gigabyte at 2 MB/s.
-    pub const DEFAULT_FETCH_TIMEOUT: Duration = Duration::from_secs(600);
+    pub const DEFAULT_FETCH_TIMEOUT: Duration = Duration::from_mins(10);
 
     /// The settings for a repository with every default.
     #[must_use]

@@ -18,7 +18,7 @@ pub(super) const ESCAPE: &str = "gitboot_escape";
 pub(super) const JOIN: &str = "gitboot_join";
 pub(super) const ADD: &str = "gitboot_add";
 pub(super) const MULTIPLY: &str = "gitboot_multiply";
-pub(super) const NEST: &str = "gitboot_nest";
+pub(super) const MEASURE: &str = "gitboot_measure";
 pub(super) const CHARGE: &str = "gitboot_charged";
 
 /// Filters that escape by themselves, or say that nothing is to be escaped.
@@ -87,11 +87,10 @@ fn build() -> Environment<'static> {
         environment.add_test(
             *name,
             move |state: &mut State<'_, '_>, arguments: Rest<ValueOrKwargs>| {
-                test.call(state, &arguments.into_values())
+                filters::tested(state, test, arguments)
             },
         );
     }
-    environment.add_test("divisibleby", filters::is_divisibleby);
     environment.add_test(CHARGE, filters::is_charged);
     environment.add_function("range", filters::range);
     let dict = Value::from_function(functions::dict);
@@ -119,7 +118,7 @@ fn add_own(environment: &mut Environment<'static>) {
     environment.add_filter(JOIN, operators::join);
     environment.add_filter(ADD, operators::add);
     environment.add_filter(MULTIPLY, operators::multiply);
-    environment.add_filter(NEST, filters::nest);
+    environment.add_filter(MEASURE, filters::measure);
 }
 
 /// Prints a value: booleans in lower case, numbers as Rust does, nothing else that is no text. An `if` expression

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use super::rewrite::Edit;
-use super::{Place, Problem, ProblemKind, Source, Usage};
+use super::{Place, Problem, ProblemKind, Source, Usage, limits};
 
 /// What a value may derive from: a label, or whatever these variables hold.
 #[derive(Clone, Debug, Default)]
@@ -140,6 +140,10 @@ pub(super) struct File {
     /// The text that was parsed: the older spellings are blanked out.
     pub(super) text: String,
     pub(super) edits: Vec<Edit>,
+    /// Where an operator stands that became a filter → the expression it is in.
+    pub(super) operators: BTreeMap<usize, Range<usize>>,
+    /// Where minijinja says that a look-up starts → where it does.
+    pub(super) starts: BTreeMap<usize, usize>,
     /// The names that importing it gives.
     pub(super) exports: BTreeSet<String>,
 }
@@ -162,6 +166,8 @@ pub(super) struct Facts {
     pub(super) calls: Vec<Call>,
     pub(super) includes: Vec<Include>,
     pub(super) aliases: Vec<Alias>,
+    /// Names of `{% from … import source as name %}` → their sources.
+    pub(super) renamed: BTreeMap<String, String>,
     /// Names of `{% import … as name %}` → indices into `includes`.
     pub(super) modules: BTreeMap<String, Vec<usize>>,
     /// How often a URL of ours was used by a built-in name, and whether one of them was not printed plainly.
@@ -171,7 +177,14 @@ pub(super) struct Facts {
 
 impl Facts {
     pub(super) fn problem(&mut self, place: Place, kind: ProblemKind) {
-        self.problems.push(Problem { place, kind });
+        if !self.is_full() {
+            self.problems.push(Problem { place, kind });
+        }
+    }
+
+    /// Whether nothing more is reported.
+    pub(super) fn is_full(&self) -> bool {
+        self.problems.len() >= limits::PROBLEMS
     }
 
     /// The names that importing this file gives.

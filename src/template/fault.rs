@@ -6,8 +6,7 @@ use std::ops::Range;
 
 use minijinja::{Error, ErrorKind};
 
-use super::rewrite::Rewritten;
-use super::{Place, Problem, ProblemKind, Source};
+use super::ProblemKind;
 
 /// A typed problem inside of minijinja's error.
 #[derive(Debug)]
@@ -40,7 +39,7 @@ pub(super) fn syntax(error: &Error, text: &str) -> (Range<usize>, String) {
 }
 
 /// Cuts a range to whole characters of a text.
-fn clip(range: Range<usize>, text: &str) -> Range<usize> {
+pub(super) fn clip(range: Range<usize>, text: &str) -> Range<usize> {
     let floor = |offset: usize| {
         (0..=offset.min(text.len()))
             .rev()
@@ -50,37 +49,27 @@ fn clip(range: Range<usize>, text: &str) -> Range<usize> {
     start..floor(range.end).unwrap_or(0).max(start)
 }
 
+/// Where minijinja says that a render failed.
+pub(super) struct Location<'e> {
+    /// The name of the template.
+    pub(super) name: &'e str,
+    /// Bytes of its (rewritten) text, if they are known.
+    pub(super) range: Option<Range<usize>>,
+    /// The line, from 1.
+    pub(super) line: usize,
+}
+
 /// What a failed render is, and where.
-pub(super) fn problem(error: &Error, sources: &[&Source], texts: &[Rewritten]) -> Problem {
+pub(super) fn read(error: &Error) -> (ProblemKind, Option<Location<'_>>) {
     let chain = chain(error);
-    let located = chain
-        .iter()
-        .rev()
-        .find(|error| error.line().is_some())
-        .copied();
-    let index = located
-        .and_then(|error| error.name())
-        .and_then(|name| name.parse().ok())
-        .unwrap_or(0);
-    let range = match (located, texts.get(index)) {
-        (Some(error), Some(text)) => match error.range() {
-            Some(range) => text.original(&range),
-            None => text.line(error.line().unwrap_or(0)),
-        },
-        _ => 0..0,
-    };
-    let source = sources
-        .get(index)
-        .or_else(|| sources.first())
-        .expect("a template has a source");
-    let place = Place {
-        path: source.path.clone(),
-        range: clip(range, &source.text),
-    };
-    Problem {
-        place,
-        kind: kind(&chain),
-    }
+    let location = chain.iter().rev().find_map(|error| {
+        Some(Location {
+            name: error.name()?,
+            range: error.range(),
+            line: error.line()?,
+        })
+    });
+    (kind(&chain), location)
 }
 
 /// The error and those that caused it.

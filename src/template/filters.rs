@@ -1,5 +1,6 @@
 //! Filters and functions of our own.
 
+use std::borrow::Cow;
 use std::fmt::Write;
 
 use minijinja::value::{Kwargs, Rest, Value, ValueKind};
@@ -72,13 +73,13 @@ pub(super) fn quoted(text: &str) -> String {
 }
 
 /// `|safe`: as it is.
-pub(super) fn safe(value: &Value) -> Result<Value, Error> {
-    Ok(Value::from_safe_string(printed(value)?.into_owned()))
+pub(super) fn safe(state: &mut State<'_, '_>, value: &Value) -> Result<Value, Error> {
+    Ok(Value::from_safe_string(text(state, value)?.into_owned()))
 }
 
 /// `|sh`: one word of a POSIX shell.
-pub(super) fn sh(value: &Value) -> Result<Value, Error> {
-    let text = printed(value)?;
+pub(super) fn sh(state: &mut State<'_, '_>, value: &Value) -> Result<Value, Error> {
+    let text = text(state, value)?;
     Ok(Value::from_safe_string(format!(
         "'{}'",
         text.replace('\'', r"'\''")
@@ -86,27 +87,36 @@ pub(super) fn sh(value: &Value) -> Result<Value, Error> {
 }
 
 /// `|urlencode`: everything but RFC 3986's unreserved characters as `%XX`.
-pub(super) fn urlencode(value: &Value) -> Result<Value, Error> {
+pub(super) fn urlencode(state: &mut State<'_, '_>, value: &Value) -> Result<Value, Error> {
     Ok(Value::from_safe_string(percent_encoded(
-        &printed(value)?,
+        &text(state, value)?,
         is_unreserved,
     )))
 }
 
+/// What a value prints, charged for.
+fn text<'v>(state: &State<'_, '_>, value: &'v Value) -> Result<Cow<'v, str>, Error> {
+    let text = printed(value)?;
+    Run::of(state)?.charge(text.len() as u64)?;
+    Ok(text)
+}
+
 /// `|tojson`: compact, keys sorted.
-pub(super) fn tojson(value: &Value) -> Result<Value, Error> {
+pub(super) fn tojson(state: &mut State<'_, '_>, value: &Value) -> Result<Value, Error> {
     if value.is_undefined() {
         return Err(Error::from(minijinja::ErrorKind::UndefinedError));
     }
+    Run::of(state)?.measure(value)?;
     let json = serde_json::to_value(value).map_err(|_| failed("this is nothing that JSON has"))?;
     Ok(Value::from_safe_string(json.to_string()))
 }
 
 /// `|yaml`: a text as a double-quoted scalar, numbers and booleans as they are, lists and maps in one line.
-pub(super) fn yaml(value: &Value) -> Result<Value, Error> {
+pub(super) fn yaml(state: &mut State<'_, '_>, value: &Value) -> Result<Value, Error> {
     let Some(text) = value.as_str() else {
-        return tojson(value);
+        return tojson(state, value);
     };
+    Run::of(state)?.charge(text.len() as u64)?;
     let mut quoted = String::with_capacity(text.len() + 2);
     quoted.push('"');
     for char in text.chars() {
@@ -156,6 +166,10 @@ pub(super) fn replace(
 }
 
 /// `|join(separator)`, `|join(d=…, attribute=…)`.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "minijinja hands over keyword arguments by value"
+)]
 pub(super) fn join(
     state: &mut State<'_, '_>,
     value: &Value,
@@ -182,6 +196,10 @@ pub(super) fn join(
 }
 
 /// `|sum`, `|sum(attribute=…)`: of numbers.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "minijinja hands over keyword arguments by value"
+)]
 pub(super) fn sum(
     state: &mut State<'_, '_>,
     value: &Value,
@@ -232,17 +250,17 @@ pub(super) fn widths(run: &Run, name: &str, arguments: &[Value]) -> Result<(), E
 }
 
 /// `range(stop)`, `range(start, stop)`, `range(start, stop, step)`.
-pub(super) fn range(start: i64, stop: Option<i64>, step: Option<i64>) -> Result<Value, Error> {
-    let (start, stop) = stop.map_or((0, start), |stop| (start, stop));
-    let (start, stop, step) = (
+pub(super) fn range(first: i64, second: Option<i64>, step: Option<i64>) -> Result<Value, Error> {
+    let (start, end) = second.map_or((0, first), |second| (first, second));
+    let (start, end, step) = (
         i128::from(start),
-        i128::from(stop),
+        i128::from(end),
         i128::from(step.unwrap_or(1)),
     );
     if step == 0 {
         return Err(failed("the step of a `range` cannot be 0"));
     }
-    let items = ((stop - start + step - step.signum()) / step).max(0);
+    let items = ((end - start + step - step.signum()) / step).max(0);
     if items > limits::RANGE {
         return Err(failed(format!(
             "a `range` has at most {} items",
@@ -270,10 +288,25 @@ pub(super) fn is_charged(state: &State<'_, '_>, bytes: u64) -> Result<bool, Erro
     Ok(false)
 }
 
-/// Bounds the depth of a list or map literal.
-pub(super) fn nest(state: &mut State<'_, '_>, value: Value) -> Result<Value, Error> {
+/// Charges for a whole value, and bounds its depth.
+pub(super) fn measure(state: &mut State<'_, '_>, value: Value) -> Result<Value, Error> {
     Run::of(state)?.measure(&value)?;
     Ok(value)
+}
+
+/// A test of minijinja's, charged for.
+pub(super) fn tested(
+    state: &mut State<'_, '_>,
+    test: &Value,
+    arguments: Rest<minijinja::value::ValueOrKwargs>,
+) -> Result<Value, Error> {
+    let arguments = arguments.into_values();
+    let run = Run::of(state)?;
+    if let Some(other) = arguments.get(1) {
+        run.measure(other)?;
+    }
+    run.touch(arguments.first().unwrap_or(&Value::UNDEFINED))?;
+    test.call(state, &arguments)
 }
 
 /// A filter of minijinja's, charged for. What it makes of an escaped text is not escaped any more.
@@ -285,9 +318,17 @@ pub(super) fn charged(
 ) -> Result<Value, Error> {
     let run = Run::of(state)?;
     let keeps = matches!(name, "default" | "d");
+    let compares = matches!(
+        name,
+        "sort" | "unique" | "groupby" | "min" | "max" | "dictsort"
+    );
     let mut arguments = arguments.into_values();
     for argument in &mut arguments {
-        run.touch(argument)?;
+        if compares {
+            run.measure(argument)?;
+        } else {
+            run.touch(argument)?;
+        }
         if argument.is_safe() && !keeps {
             *argument = Value::from(argument.as_str().unwrap_or_default());
         }

@@ -60,11 +60,6 @@ impl Lexemes {
             .find(|lexed| lexed.lexeme == Lexeme::BlockEnd)?;
         Some(end.range.clone())
     }
-
-    /// All tokens.
-    pub(super) fn all(&self) -> &[Lexed] {
-        &self.0
-    }
 }
 
 /// The bytes of a span.
@@ -105,27 +100,34 @@ fn lexeme(token: &Token<'_>) -> Lexeme {
     }
 }
 
-/// Counts what the parser would recurse over without a limit of its own.
+/// Counts what the parser would recurse over, mostly without a limit of its own.
 #[derive(Default)]
-struct Guard {
-    /// Tokens since the last comma, for each bracket that is open.
+struct Guard<'t> {
+    /// Tokens since the last comma, for the tag and each bracket in it that is open.
     chains: Vec<usize>,
     /// Their sum.
     chain: usize,
-    /// `elif` branches, for each `if` that is open.
-    elifs: Vec<usize>,
+    /// `elif` branches, for each block that is open.
+    blocks: Vec<usize>,
     /// Their sum.
-    elif: usize,
+    elifs: usize,
+    /// The first word of the statement that is read.
+    keyword: Option<&'t str>,
+    /// Whether it assigns: `{% set x = … %}` opens no block.
+    assigns: bool,
     at_keyword: bool,
 }
 
-impl Guard {
-    fn admits(&mut self, token: &Token<'_>) -> bool {
+impl<'t> Guard<'t> {
+    fn admits(&mut self, token: &Token<'t>) -> bool {
         match token {
             Token::VariableStart | Token::BlockStart => {
                 self.chains = vec![0];
                 self.chain = 0;
+                self.keyword = None;
+                self.assigns = false;
             }
+            Token::BlockEnd => self.statement(),
             Token::ParenOpen | Token::BracketOpen | Token::BraceOpen => {
                 self.step();
                 self.chains.push(0);
@@ -135,11 +137,15 @@ impl Guard {
                 self.step();
             }
             Token::Comma => self.chain -= self.chains.last_mut().map_or(0, std::mem::take),
-            Token::Ident(word) if self.at_keyword => self.keyword(word),
+            Token::Ident(word) if self.at_keyword => self.keyword = Some(word),
+            Token::Assign if self.chains.len() == 1 => self.assigns = true,
             _ => self.step(),
         }
         self.at_keyword = matches!(token, Token::BlockStart);
-        self.chain <= limits::CHAIN && self.elif <= limits::ELIFS
+        self.chain <= limits::CHAIN
+            && self.elifs <= limits::ELIFS
+            && self.chains.len() <= limits::NESTING + 1
+            && self.blocks.len() <= limits::NESTING
     }
 
     fn step(&mut self) {
@@ -149,16 +155,25 @@ impl Guard {
         }
     }
 
-    fn keyword(&mut self, word: &str) {
-        match word {
-            "if" => self.elifs.push(0),
-            "elif" => {
-                if let Some(elifs) = self.elifs.last_mut() {
+    /// Opens or closes the block of a statement.
+    fn statement(&mut self) {
+        match self.keyword {
+            Some("elif") => {
+                if let Some(elifs) = self.blocks.last_mut() {
                     *elifs += 1;
-                    self.elif += 1;
+                    self.elifs += 1;
                 }
             }
-            "endif" => self.elif -= self.elifs.pop().unwrap_or_default(),
+            Some("set") if self.assigns => {}
+            Some(
+                "if" | "for" | "with" | "set" | "autoescape" | "filter" | "block" | "macro"
+                | "call",
+            ) => {
+                self.blocks.push(0);
+            }
+            Some(word) if word.starts_with("end") => {
+                self.elifs -= self.blocks.pop().unwrap_or_default();
+            }
             _ => {}
         }
     }

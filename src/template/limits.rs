@@ -13,13 +13,13 @@ pub const INCLUDE_DEPTH: usize = 8;
 /// Bytes that one render may print: what the largest file of a tree may hold ([`crate::tree::Limits::file_bytes`]).
 pub const OUTPUT_BYTES: usize = 4 << 20;
 
-/// Instructions of the virtual machine that one render may execute. A boot script takes about a hundred; a million take
-/// some 50 ms, after which a request is better answered with an error.
-pub const FUEL: u64 = 1_000_000;
+/// Instructions of the virtual machine that one render may execute. A boot script takes about a hundred, a list of a
+/// thousand machines with ten fields each some fifty thousand; a quarter of a million takes about 20 ms.
+pub const FUEL: u64 = 250_000;
 
 /// Bytes that one render may produce or look through besides, in strings, lists and captured blocks. Fuel does not see
 /// them: `{% set x = x ~ x %}` doubles a string for four instructions. It also bounds the memory of a render.
-pub const WORK: u64 = 64 << 20;
+pub const WORK: u64 = 32 << 20;
 
 /// What one item of a list or map costs of [`WORK`]: about its size in memory.
 pub const ITEM_WORK: u64 = 32;
@@ -37,9 +37,22 @@ pub const WIDTH: usize = 1_000;
 /// over the syntax tree recurse once for each, and some of the recursions of the parser have no limit of their own.
 pub const CHAIN: usize = 400;
 
+/// How many brackets may stand inside each other in one expression, and how many blocks in one file: the parser's own
+/// limit of 150 needs more native stack than a thread has in a debug build.
+pub const NESTING: usize = 24;
+
 /// `elif` branches that may stand inside each other's `else`, for the same reason.
 pub const ELIFS: usize = 100;
 
 /// What macros, includes, loops and `with` blocks may nest while rendering, in minijinja's unit: an include counts 10, a
 /// macro 4, a block 1. Each macro and include costs native stack; the threads that render have 2 MiB.
 pub const RECURSION: usize = 160;
+
+/// Problems that are reported of one template: who has made more corrects these first.
+pub const PROBLEMS: usize = 100;
+
+/// Bytes of a name up to which a similar one is looked for: comparing is quadratic.
+pub const SIMILAR: usize = 64;
+
+/// Names among which a similar one is looked for: more than any Profile has configs.
+pub const SIMILAR_NAMES: usize = 1_000;

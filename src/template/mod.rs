@@ -4,8 +4,8 @@
 //! compiles it once; [`Template::render`] is cheap and may run on many threads at once.
 //!
 //! **Labels are the one untrusted input.** Whether a printed expression may derive from a label is found out by data
-//! flow over the syntax trees ([`walk`], [`resolve`]); such expressions are wrapped into an escaping filter before
-//! minijinja compiles the text ([`rewrite`]), and places are mapped back.
+//! flow over the syntax trees (`walk`, `taint`, `resolve`); such expressions are wrapped into an escaping filter before
+//! minijinja compiles the text (`rewrite`), and places are mapped back.
 //!
 //! Nothing a repository or a machine sends ends the process: [`limits`] bounds native recursion (at parse time, and in
 //! values), instructions, memory and output.
@@ -23,6 +23,7 @@ mod problem;
 mod resolve;
 mod rewrite;
 mod run;
+mod taint;
 #[cfg(test)]
 mod tests;
 mod unit;
@@ -37,8 +38,9 @@ use minijinja::Environment;
 
 use crate::label::Labels;
 use crate::tree::RepoPath;
+use fault::Location;
 pub use problem::{IncludeError, Place, Problem, ProblemKind};
-use rewrite::Rewritten;
+use rewrite::Origins;
 use run::{Printed, Root, Shape};
 pub use value::{Values, look_up, printed_number};
 
@@ -84,6 +86,10 @@ pub struct Scope<'a> {
 
 /// What a template and everything that it includes mention, in whatever branch.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each says whether one built-in name is mentioned"
+)]
 pub struct Usage {
     /// Canonical keys of labels.
     pub labels: BTreeSet<String>,
@@ -172,7 +178,7 @@ pub struct Template {
     sources: Vec<Source>,
     /// The same files in the order in which they were found, by which minijinja names them.
     order: Vec<usize>,
-    texts: Vec<Rewritten>,
+    origins: Vec<Origins>,
     shape: Arc<Shape>,
 }
 
@@ -192,7 +198,7 @@ pub fn parse(
     if !facts.problems.is_empty() {
         return Err(sorted(facts.problems));
     }
-    let (environment, texts) = unit::compile(&mut facts);
+    let (environment, origins) = unit::compile(&mut facts);
     if !facts.problems.is_empty() {
         return Err(sorted(facts.problems));
     }
@@ -224,7 +230,7 @@ pub fn parse(
         usage: facts.usage,
         sources,
         order,
-        texts,
+        origins,
         shape: Arc::new(shape),
     })
 }
@@ -267,17 +273,43 @@ impl Template {
                 .render_captured_to(minijinja::Value::from_object(root), &mut printed)
                 .map(drop)
         });
-        match rendered {
-            Ok(()) => Ok(String::from_utf8(printed.0).expect("a template prints text")),
-            Err(error) => {
-                let sources: Vec<&Source> = self
-                    .order
-                    .iter()
-                    .filter_map(|&index| self.sources.get(index))
-                    .collect();
-                Err(fault::problem(&error, &sources, &self.texts))
+        rendered
+            .and_then(|()| {
+                String::from_utf8(printed.0).map_err(|_| fault::failed("this is no text"))
+            })
+            .map_err(|error| self.problem(&error))
+    }
+
+    /// What failed, and where in the original text.
+    fn problem(&self, error: &minijinja::Error) -> Problem {
+        let (kind, location) = fault::read(error);
+        let name = location.as_ref().map_or("0", |location| location.name);
+        let file = name.parse().unwrap_or(0);
+        let range = match (location, self.origins.get(file)) {
+            (
+                Some(Location {
+                    range: Some(range), ..
+                }),
+                Some(origins),
+            ) => origins.original(&range),
+            (Some(Location { line, .. }), Some(origins)) => {
+                match self.environment.get_template(name) {
+                    Ok(template) => origins.line(template.source(), line),
+                    Err(_) => 0..0,
+                }
             }
-        }
+            _ => 0..0,
+        };
+        let source = self
+            .order
+            .get(file)
+            .and_then(|&index| self.sources.get(index));
+        let source = source.expect("every file of a template is one of its sources");
+        let place = Place {
+            path: source.path.clone(),
+            range: fault::clip(range, &source.text),
+        };
+        Problem { place, kind }
     }
 }
 

@@ -1,5 +1,7 @@
 //! Names that mean something by themselves, and names that are spelled alike.
 
+use super::limits;
+
 /// Built-in variables. They win over config names and cannot be assigned. `secrets` is reserved.
 pub(super) const VARIABLES: [&str; 10] = [
     "labels",
@@ -62,8 +64,16 @@ pub(super) fn similar<'a>(
 ) -> Option<String> {
     /// A transposition or a missing letter in a name of four is 0.75.
     const NEAR: f64 = 0.65;
+    let is_short = |name: &str| name.len() <= limits::SIMILAR;
     let mut best: Option<(f64, &str)> = None;
-    for candidate in candidates {
+    if !is_short(name) {
+        return None;
+    }
+    for candidate in candidates
+        .into_iter()
+        .filter(|candidate| is_short(candidate))
+        .take(limits::SIMILAR_NAMES)
+    {
         let score = strsim::normalized_damerau_levenshtein(name, candidate);
         if score >= NEAR && candidate != name && best.is_none_or(|(found, _)| score > found) {
             best = Some((score, candidate));

@@ -36,7 +36,7 @@ pub(super) fn mask(text: &str) -> Masked {
     for token in tokenize(text, false, lexis::syntax()) {
         let Ok((token, span)) = token else {
             // Go's `$variable`, `:=` and comments are not even tokens; what is left of the text stays unread.
-            if tag.is_some_and(|tag| tag.is_empty() || is_foreign(&tag)) {
+            if tag.is_some_and(|tag| starts_foreign(&tag)) {
                 masked.foreign.push(last);
             }
             return masked;
@@ -62,29 +62,29 @@ impl Masked {
         };
         let range = first.start_offset as usize..last.end_offset as usize;
         let config = match tokens {
-            [(Token::Dot, _), (Token::Ident(name), _)] => Some((*name).to_owned()),
-            [
+            [(Token::Dot, _), (Token::Ident(name), _)]
+            | [
                 (Token::Dot, _),
                 (Token::Ident("AdditionalContent"), _),
                 (Token::Dot, _),
                 (Token::Ident(name), _),
-            ] => Some((*name).to_owned()),
-            [
+            ]
+            | [
                 (Token::Ident("index"), _),
                 (Token::Dot, _),
                 (Token::Str(name), _),
-            ] => Some((*name).to_owned()),
+            ] => Some(*name),
             [
                 (Token::Ident("index"), _),
                 (Token::Dot, _),
                 (Token::String(name), _),
-            ] => Some(name.to_string()),
+            ] => Some(name.as_ref()),
             _ => None,
         };
         match config {
             Some(config) => {
                 self.text.replace_range(range.clone(), &blank(range.len()));
-                self.configs.insert(range.start, (range, config));
+                self.configs.insert(range.start, (range, config.to_owned()));
             }
             None if is_foreign(tokens) => {
                 self.text.replace_range(range.clone(), &blank(range.len()));
@@ -107,6 +107,16 @@ fn is_foreign(tokens: &[(Token<'_>, Span)]) -> bool {
             ..,
         ] => GO_OPENERS.contains(word),
         _ => false,
+    }
+}
+
+/// Whether the tokens before one that cannot be read are the start of such an expression.
+fn starts_foreign(tokens: &[(Token<'_>, Span)]) -> bool {
+    match tokens {
+        [(Token::Ident(word), _), ..] => {
+            GO_OPENERS.contains(word) || GO_CLOSERS.contains(word) || is_foreign(tokens)
+        }
+        tokens => tokens.is_empty() || is_foreign(tokens),
     }
 }
 

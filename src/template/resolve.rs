@@ -1,22 +1,22 @@
 //! What the names mean, once every file has been walked, and where labels end up.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use super::facts::{Alias, Argument, Facts, Kind, Role, Use};
+use super::facts::{Alias, Facts, Kind, Role, Use};
 use super::rewrite::Edit;
 use super::walk::{method_words, words};
-use super::{ProblemKind, Scope, engine, names};
+use super::{ProblemKind, Scope, engine, limits, names, taint};
 
 /// Resolves all names, completes the usage, and adds the edits that escape what derives from labels. Gives the names of
 /// the configs that are used as plain variables.
 pub(super) fn resolve(facts: &mut Facts, scope: &Scope<'_>) -> BTreeSet<String> {
     aliases(facts);
     let plain_configs = uses(facts, scope);
-    let tainted = tainted_names(facts);
+    let tainted = taint::tainted(facts);
     emits(facts, &tainted, &plain_configs);
     let captured = facts.includes.iter().any(|include| include.captured);
     let any = facts.base_uses > 0 || !plain_configs.is_empty();
-    facts.usage.base_is_plain = !facts.base_is_mangled && !(captured && any);
+    facts.usage.base_is_plain = !(facts.base_is_mangled || captured && any);
     plain_configs
         .into_iter()
         .filter_map(|index| facts.uses.get(index))
@@ -38,54 +38,41 @@ fn aliases(facts: &mut Facts) {
             facts.problem(alias.place.clone(), kind);
         }
     }
-    // An alias may name another file's alias: as many rounds as there are aliases settle all of them.
-    for _ in 0..aliases.len() {
-        let known = facts.kinds.len();
+    // An alias may name another file's alias, as often as includes may stand inside each other.
+    for _ in 0..=limits::INCLUDE_DEPTH {
         for alias in &aliases {
-            settle(facts, alias);
+            if let Some(&kind) = facts.kinds.get(&alias.source) {
+                facts.kinds.entry(alias.name.clone()).or_insert(kind);
+            }
         }
-        if facts.kinds.len() == known {
-            break;
-        }
+    }
+    for alias in &aliases {
+        settle(facts, alias);
     }
 }
 
+/// Ensure that an alias stands for one thing.
 fn settle(facts: &mut Facts, alias: &Alias) {
-    let Some(&kind) = facts.kinds.get(&alias.source) else {
+    let (Some(&kind), Some(&known)) =
+        (facts.kinds.get(&alias.source), facts.kinds.get(&alias.name))
+    else {
         return;
     };
-    let known = *facts.kinds.entry(alias.name.clone()).or_insert(kind);
-    if known != kind || names::is_reserved(&alias.name) {
+    let source = facts
+        .renamed
+        .entry(alias.name.clone())
+        .or_insert_with(|| alias.source.clone());
+    if known != kind || *source != alias.source || names::is_reserved(&alias.name) {
         let text = format!(
             "`{}` is already used for {}: import it `as` another name",
             alias.name,
             words(known)
         );
         facts.problem(alias.place.clone(), ProblemKind::Unsupported(text));
-    } else if alias.name != alias.source {
-        facts
-            .flows
-            .push((alias.name.clone(), super::facts::Taint::name(&alias.source)));
-        let declared = facts.macros.get(&alias.source).cloned().unwrap_or_default();
-        let renamed = facts.macros.entry(alias.name.clone()).or_default();
-        for parameters in declared {
-            if !renamed.contains(&parameters) {
-                renamed.push(parameters);
-            }
-        }
-    }
-    if let Some(file) = facts
-        .includes
-        .get(alias.include)
-        .map(|include| include.from)
-    {
-        if let Some(file) = facts.files.get_mut(file) {
-            file.exports.insert(alias.name.clone());
-        }
     }
 }
 
-fn target(facts: &Facts, include: usize) -> Option<usize> {
+pub(super) fn target(facts: &Facts, include: usize) -> Option<usize> {
     facts.includes.get(include)?.to
 }
 
@@ -93,6 +80,9 @@ fn target(facts: &Facts, include: usize) -> Option<usize> {
 fn uses(facts: &mut Facts, scope: &Scope<'_>) -> BTreeSet<usize> {
     let mut configs = BTreeSet::new();
     for (index, used) in facts.uses.clone().into_iter().enumerate() {
+        if facts.is_full() {
+            break;
+        }
         match facts.kinds.get(&used.name) {
             Some(&kind) => {
                 if let Err(problem) = check(facts, kind, &used) {
@@ -198,67 +188,6 @@ fn module_field(facts: &Facts, module: &str, field: &str, called: bool) -> Resul
         ))),
         _ => Ok(()),
     }
-}
-
-/// The variables that may hold what a label gave: the least fixed point over all assignments and calls.
-fn tainted_names(facts: &Facts) -> BTreeSet<String> {
-    let mut tainted = BTreeSet::new();
-    let mut reaches: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    let mut found: Vec<&str> = Vec::new();
-    for (to, taint) in edges(facts) {
-        if taint.label {
-            found.push(to);
-        }
-        for from in &taint.names {
-            reaches.entry(from).or_default().push(to);
-        }
-    }
-    for (module, includes) in &facts.modules {
-        for exports in includes
-            .iter()
-            .filter_map(|&include| facts.exports(target(facts, include)))
-        {
-            exports
-                .iter()
-                .for_each(|from| reaches.entry(from).or_default().push(module));
-        }
-    }
-    while let Some(name) = found.pop() {
-        if tainted.insert(name.to_owned()) {
-            found.extend(reaches.get(name).into_iter().flatten());
-        }
-    }
-    tainted
-}
-
-/// Everything that moves a value into a variable: assignments, and arguments into parameters.
-fn edges(facts: &Facts) -> Vec<(&str, &super::facts::Taint)> {
-    let mut edges: Vec<_> = facts
-        .flows
-        .iter()
-        .map(|(to, taint)| (to.as_str(), taint))
-        .collect();
-    for call in &facts.calls {
-        for parameters in facts.macros.get(&call.callee).into_iter().flatten() {
-            for (argument, taint) in &call.arguments {
-                match argument {
-                    Argument::At(index) => {
-                        edges.extend(parameters.get(*index).map(|to| (to.as_str(), taint)))
-                    }
-                    Argument::Named(name) => {
-                        edges.extend(
-                            parameters
-                                .iter()
-                                .find(|to| *to == name)
-                                .map(|to| (to.as_str(), taint)),
-                        );
-                    }
-                    Argument::Any => edges.extend(parameters.iter().map(|to| (to.as_str(), taint))),
-                }
-            }
-        }
-    }
-    edges
 }
 
 /// Escapes what is printed and derives from a label.

@@ -1,6 +1,9 @@
 //! Insertions into a template's text, and the way back from the new text to the old.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
+
+use super::facts::File;
 
 /// Text that takes the place of a (perhaps empty) range.
 #[derive(Clone, Debug)]
@@ -9,15 +12,19 @@ pub(super) struct Edit {
     pub(super) text: String,
 }
 
-/// A text after its edits.
+/// The way from a text after its edits back to the original.
 #[derive(Debug)]
-pub(super) struct Rewritten {
-    pub(super) text: String,
-    /// Pieces in order: where a piece starts in the new text and in the old one, and whether it is new.
+pub(super) struct Origins {
+    /// Where each piece starts, in order.
     pieces: Vec<Piece>,
+    /// Bytes of the original text.
     original: usize,
+    /// See [`File`].
+    operators: BTreeMap<usize, Range<usize>>,
+    starts: BTreeMap<usize, usize>,
 }
 
+/// A part of the new text: a copy, or an insertion.
 #[derive(Clone, Copy, Debug)]
 struct Piece {
     new: usize,
@@ -25,9 +32,12 @@ struct Piece {
     inserted: bool,
 }
 
-impl Rewritten {
-    /// Applies edits that do not overlap. Those at one place come in the order given.
-    pub(super) fn new(original: &str, mut edits: Vec<Edit>) -> Self {
+impl Origins {
+    /// Applies a file's edits, which do not overlap. Those at one place come in the order in which they were made.
+    /// Gives the new text too.
+    pub(super) fn of(file: &mut File) -> (String, Self) {
+        let original = file.text.as_str();
+        let mut edits = std::mem::take(&mut file.edits);
         edits.sort_by_key(|edit| edit.range.start);
         let mut text = String::with_capacity(original.len() + edits.len() * 8);
         let mut pieces = Vec::with_capacity(edits.len() * 2 + 1);
@@ -53,25 +63,36 @@ impl Rewritten {
             inserted: false,
         });
         text.push_str(original.get(old..).unwrap_or_default());
-        Self {
-            text,
+        let origins = Self {
             pieces,
             original: original.len(),
+            operators: std::mem::take(&mut file.operators),
+            starts: std::mem::take(&mut file.starts),
+        };
+        (text, origins)
+    }
+
+    /// The range of the original text that a range of the new text comes from. An error of a filter points at the
+    /// filter; where that was an operator, it is the whole expression.
+    pub(super) fn original(&self, range: &Range<usize>) -> Range<usize> {
+        let start = self.position(range.start);
+        let end = self.position(range.end);
+        let is_new = self.piece(range.start).is_some_and(|piece| piece.inserted);
+        match self.operators.get(&start) {
+            Some(expression) if is_new => expression.clone(),
+            _ => {
+                let start = self.starts.get(&start).copied().unwrap_or(start);
+                start..end.max(start)
+            }
         }
     }
 
-    /// The range of the original text that a range of the new text comes from.
-    pub(super) fn original(&self, range: &Range<usize>) -> Range<usize> {
-        let start = self.position(range.start);
-        start..self.position(range.end).max(start)
-    }
-
     /// The original bytes of a line (from 1) of the new text: edits hold no line breaks.
-    pub(super) fn line(&self, line: usize) -> Range<usize> {
+    pub(super) fn line(&self, text: &str, line: usize) -> Range<usize> {
         let mut start = 0;
-        for (number, text) in self.text.split('\n').enumerate() {
+        for (number, text) in text.split('\n').enumerate() {
             if number + 1 == line {
-                return self.original(&(start..start + text.len()));
+                return self.position(start)..self.position(start + text.len());
             }
             start += text.len() + 1;
         }
@@ -79,11 +100,7 @@ impl Rewritten {
     }
 
     fn position(&self, new: usize) -> usize {
-        let index = self.pieces.partition_point(|piece| piece.new <= new);
-        let piece = index
-            .checked_sub(1)
-            .and_then(|index| self.pieces.get(index));
-        let old = piece.map_or(0, |piece| {
+        let old = self.piece(new).map_or(0, |piece| {
             if piece.inserted {
                 piece.old
             } else {
@@ -91,5 +108,10 @@ impl Rewritten {
             }
         });
         old.min(self.original)
+    }
+
+    fn piece(&self, new: usize) -> Option<&Piece> {
+        let index = self.pieces.partition_point(|piece| piece.new <= new);
+        self.pieces.get(index.checked_sub(1)?)
     }
 }

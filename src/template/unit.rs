@@ -8,7 +8,7 @@ use minijinja::machinery::parse as parse_text;
 
 use super::facts::{Facts, File};
 use super::lexis;
-use super::rewrite::Rewritten;
+use super::rewrite::Origins;
 use super::walk::Walker;
 use super::{
     Dialect, IncludeError, Place, ProblemKind, Scope, Source, engine, fault, limits, older,
@@ -41,6 +41,8 @@ fn add(facts: &mut Facts, source: Source) {
         text: source.text.as_ref().to_owned(),
         source,
         edits: Vec::new(),
+        operators: BTreeMap::new(),
+        starts: BTreeMap::new(),
         exports: std::collections::BTreeSet::new(),
     });
 }
@@ -201,26 +203,24 @@ fn set(state: &mut [State], file: usize, value: State) {
 }
 
 /// The compiled environment: templates are named by their index.
-pub(super) fn compile(facts: &mut Facts) -> (Environment<'static>, Vec<Rewritten>) {
+pub(super) fn compile(facts: &mut Facts) -> (Environment<'static>, Vec<Origins>) {
     let mut environment = engine::environment();
-    let mut texts = Vec::with_capacity(facts.files.len());
+    let mut all = Vec::with_capacity(facts.files.len());
     let mut failures = Vec::new();
     for (index, file) in facts.files.iter_mut().enumerate() {
-        let rewritten = Rewritten::new(&file.text, std::mem::take(&mut file.edits));
-        if let Err(error) =
-            environment.add_template_owned(index.to_string(), rewritten.text.clone())
-        {
-            let (range, words) = fault::syntax(&error, &rewritten.text);
+        let (text, origins) = Origins::of(file);
+        if let Err(error) = environment.add_template_owned(index.to_string(), text.clone()) {
+            let (range, words) = fault::syntax(&error, &text);
             let place = Place {
                 path: file.source.path.clone(),
-                range: rewritten.original(&range),
+                range: origins.original(&range),
             };
             failures.push((place, ProblemKind::Syntax(words)));
         }
-        texts.push(rewritten);
+        all.push(origins);
     }
     for (place, kind) in failures {
         facts.problem(place, kind);
     }
-    (environment, texts)
+    (environment, all)
 }

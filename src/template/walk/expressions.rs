@@ -6,7 +6,7 @@ use minijinja::machinery::ast::{self, BinOpKind, CallArg, Expr, Spanned, UnaryOp
 
 use super::{Position, Walker};
 use crate::template::facts::{Argument, Call, Role, Taint};
-use crate::template::lexis::{self, Lexeme};
+use crate::template::lexis::{self, Lexed, Lexeme};
 use crate::template::{ProblemKind, engine, names};
 
 impl Walker<'_> {
@@ -25,13 +25,7 @@ impl Walker<'_> {
                 }
             }
             Expr::BinOp(binary) => self.binary(binary, position),
-            Expr::Compare(compare) => {
-                self.expression(&compare.expr, Position::INNER);
-                for operand in &compare.ops {
-                    self.expression(&operand.expr, Position::INNER);
-                }
-                Taint::clean()
-            }
+            Expr::Compare(compare) => self.comparison(compare),
             Expr::IfExpr(cond) => {
                 self.expression(&cond.test_expr, Position::INNER);
                 let taint = self.expression(&cond.true_expr, Position::INNER);
@@ -74,16 +68,14 @@ impl Walker<'_> {
         }
     }
 
-    /// A tuple that perhaps has no parentheses, and starts at `start`.
-    pub(super) fn tuple(&mut self, tuple: &Spanned<ast::Tuple<'_>>, start: Option<usize>) -> Taint {
-        let span = lexis::range(tuple.span());
-        let constant = tuple.as_const().is_some();
-        self.container(
-            &[&tuple.items],
-            start.unwrap_or(span.start)..span.end,
-            constant,
-            Position::INNER,
-        )
+    /// A tuple without parentheses, which starts at `start`.
+    pub(super) fn open_tuple(&mut self, tuple: &Spanned<ast::Tuple<'_>>, start: usize) -> Taint {
+        let end = lexis::range(tuple.span()).end;
+        self.edit(start..start, "(");
+        let taint = self.container(&[&tuple.items], start..end, true, Position::INNER);
+        let measure = engine::MEASURE;
+        self.edit(end..end, &format!(")|{measure}"));
+        taint
     }
 
     /// A list or map literal. What is no constant goes through the filter that bounds its depth.
@@ -99,8 +91,9 @@ impl Walker<'_> {
             taint = taint.or(self.expression(item, Position::ITEM));
         }
         if !constant && !position.item {
+            let measure = engine::MEASURE;
             self.edit(span.start..span.start, "(");
-            self.edit(span.end..span.end, &format!(")|{}", engine::NEST));
+            self.edit(span.end..span.end, &format!("|{measure})"));
         }
         taint
     }
@@ -146,7 +139,11 @@ impl Walker<'_> {
             | BinOpKind::Lte
             | BinOpKind::Gt
             | BinOpKind::Gte
-            | BinOpKind::In => Taint::clean(),
+            | BinOpKind::In => {
+                let left = lexis::range(binary.left.span()).end;
+                self.compared(left, &binary.right, lexis::range(binary.span()).end);
+                Taint::clean()
+            }
             BinOpKind::ScAnd
             | BinOpKind::ScOr
             | BinOpKind::Add
@@ -160,23 +157,77 @@ impl Walker<'_> {
         }
     }
 
+    /// `a < b < c`.
+    fn comparison(&mut self, compare: &Spanned<ast::Compare<'_>>) -> Taint {
+        self.expression(&compare.expr, Position::INNER);
+        let mut left = lexis::range(compare.expr.span()).end;
+        for (index, operand) in compare.ops.iter().enumerate() {
+            self.expression(&operand.expr, Position::INNER);
+            let bare = lexis::range(operand.expr.span()).end;
+            let end = if index + 1 == compare.ops.len() {
+                lexis::range(compare.span()).end
+            } else {
+                self.closed(bare)
+            };
+            self.compared(left, &operand.expr, end);
+            left = bare;
+        }
+        Taint::clean()
+    }
+
+    /// Charges for the right side of a comparison that ends at `end`; `left` is where its left side ends. A constant
+    /// there bounds the cost by itself.
+    fn compared(&mut self, left: usize, right: &Expr<'_>, end: usize) {
+        if matches!(right, Expr::Const(_)) {
+            return;
+        }
+        let operator = self.operator(left).map(|operator| operator.range.clone());
+        let operator = match operator {
+            Some(first) if self.text(&first) == "not" => {
+                self.operator(first.end).map(|second| second.range.clone())
+            }
+            operator => operator,
+        };
+        let Some(operator) = operator.filter(|operator| operator.end <= end) else {
+            self.unsupported(left..end.max(left), "this operator cannot be read");
+            return;
+        };
+        let measure = engine::MEASURE;
+        self.edit(operator.end..operator.end, "(");
+        self.edit(end..end, &format!(")|{measure}"));
+    }
+
+    /// The operator after an operand that ends at `offset`, perhaps before closing parentheses.
+    fn operator(&self, offset: usize) -> Option<&Lexed> {
+        self.lexemes
+            .from(offset)
+            .iter()
+            .find(|lexed| lexed.lexeme != Lexeme::ParenClose)
+    }
+
+    /// Where the parentheses close around an operand that ends at `offset`.
+    fn closed(&self, offset: usize) -> usize {
+        let after = self.lexemes.from(offset).iter();
+        after
+            .take_while(|lexed| lexed.lexeme == Lexeme::ParenClose)
+            .last()
+            .map_or(offset, |lexed| lexed.range.end)
+    }
+
     /// `left op right` → `(left)|filter(right)`; a chain gets one pair of parentheses, for the parser's sake.
     fn operator_to_filter(&mut self, binary: &Spanned<ast::BinOp<'_>>, filter: &str) {
         let span = lexis::range(binary.span());
-        let after = self.lexemes.from(lexis::range(binary.left.span()).end);
-        let parentheses = after
-            .iter()
-            .take_while(|lexed| lexed.lexeme == Lexeme::ParenClose)
-            .count();
-        let Some(operator) = after
-            .get(parentheses)
-            .filter(|lexed| lexed.lexeme == Lexeme::Operator)
-        else {
+        let left = lexis::range(binary.left.span()).end;
+        let operator = self
+            .operator(left)
+            .filter(|lexed| lexed.lexeme == Lexeme::Operator);
+        let Some(operator) = operator.map(|operator| operator.range.clone()) else {
             self.unsupported(span, "this operator cannot be read");
             return;
         };
-        let operator = operator.range.clone();
-        let is_filter_already = parentheses == 0
+        let parentheses = self.closed(left) != left;
+        let start = operator.start;
+        let is_filter_already = !parentheses
             && matches!(&binary.left, Expr::BinOp(left)
                 if matches!(left.op, BinOpKind::Concat | BinOpKind::Add | BinOpKind::Mul));
         if is_filter_already {
@@ -186,6 +237,9 @@ impl Walker<'_> {
             self.edit(operator, &format!(")|{filter}("));
         }
         self.edit(span.end..span.end, ")");
+        if let Some(file) = self.facts.files.get_mut(self.file) {
+            file.operators.insert(start, span);
+        }
     }
 
     fn filter(&mut self, filter: &Spanned<ast::Filter<'_>>) -> Taint {
@@ -298,7 +352,9 @@ impl Walker<'_> {
             .any(|argument| matches!(argument, CallArg::PosSplat(_)))
         {
             // A list of unknown length shifts what follows.
-            taints.iter_mut().for_each(|(key, _)| *key = Argument::Any);
+            for (key, _) in &mut taints {
+                *key = Argument::Any;
+            }
         }
         taints
     }

@@ -12,6 +12,8 @@ use crate::template::{ProblemKind, ValuePath, lexis, names};
 /// One step of `base.a["b"][c]`.
 struct Step<'e, 'a> {
     key: Key<'e, 'a>,
+    /// Where minijinja says that it starts: at the base or, from the second step on, at the step before.
+    start: usize,
     /// Where it ends.
     end: usize,
 }
@@ -48,11 +50,12 @@ impl Step<'_, '_> {
 fn flatten<'e, 'a>(mut expression: &'e Expr<'a>) -> (&'e Expr<'a>, Vec<Step<'e, 'a>>) {
     let mut steps = Vec::new();
     loop {
-        let end = lexis::range(expression.span()).end;
+        let Range { start, end } = lexis::range(expression.span());
         expression = match expression {
             Expr::GetAttr(field) => {
                 steps.push(Step {
                     key: Key::Field(field.name),
+                    start,
                     end,
                 });
                 &field.expr
@@ -60,6 +63,7 @@ fn flatten<'e, 'a>(mut expression: &'e Expr<'a>) -> (&'e Expr<'a>, Vec<Step<'e, 
             Expr::GetItem(item) => {
                 steps.push(Step {
                     key: Key::Item(&item.subscript_expr),
+                    start,
                     end,
                 });
                 &item.expr
@@ -81,6 +85,10 @@ impl Walker<'_> {
             return taint;
         };
         let range = lexis::range(variable.span());
+        if let Some(file) = self.facts.files.get_mut(self.file) {
+            file.starts
+                .extend(steps.iter().map(|step| (step.start, range.start)));
+        }
         match variable.id {
             "labels" => return self.label(range, &steps),
             "values" => self.values(range, &steps, position),
@@ -142,24 +150,22 @@ impl Walker<'_> {
             self.problem(range, ProblemKind::ComputedKey { of: "labels" });
             return Taint::label();
         };
-        match step.text() {
-            Some(written) => match label::canonical_key(written) {
-                Some(key) => {
-                    self.facts
-                        .label_keys
-                        .insert(written.to_owned(), key.clone());
-                    self.facts.usage.labels.insert(key);
-                }
-                None => self.problem(
-                    range.start..step.end,
-                    ProblemKind::NoLabelName(written.to_owned()),
-                ),
-            },
+        let range = range.start..step.end;
+        match step
+            .text()
+            .map(|written| (written, label::canonical_key(written)))
+        {
+            Some((written, Some(key))) => {
+                self.facts
+                    .label_keys
+                    .insert(written.to_owned(), key.clone());
+                self.facts.usage.labels.insert(key);
+            }
+            Some((written, None)) => {
+                self.problem(range, ProblemKind::NoLabelName(written.to_owned()));
+            }
             None => {
-                self.problem(
-                    range.start..step.end,
-                    ProblemKind::ComputedKey { of: "labels" },
-                );
+                self.problem(range, ProblemKind::ComputedKey { of: "labels" });
                 self.subscripts(std::slice::from_ref(step));
             }
         }
@@ -191,19 +197,12 @@ impl Walker<'_> {
             self.problem(range, ProblemKind::ComputedKey { of: "configs" });
             return;
         };
-        match step.text() {
-            Some(name) => self.config(
-                name,
-                range.start..step.end,
-                position.plain && rest.is_empty(),
-            ),
-            None => {
-                self.problem(
-                    range.start..step.end,
-                    ProblemKind::ComputedKey { of: "configs" },
-                );
-                self.subscripts(std::slice::from_ref(step));
-            }
+        let range = range.start..step.end;
+        if let Some(name) = step.text() {
+            self.config(name, range, position.plain && rest.is_empty());
+        } else {
+            self.problem(range, ProblemKind::ComputedKey { of: "configs" });
+            self.subscripts(std::slice::from_ref(step));
         }
         self.subscripts(rest);
     }

@@ -3,9 +3,10 @@
 //! The edits, all of them invisible to the reader of the output:
 //! * `a ~ b`, `a + b`, `a * b` become filters of ours, which know how booleans print and what an operation costs;
 //! * lists and maps that are no constants go through a filter that bounds their depth;
+//! * the right side of a comparison goes through the same filter, which charges for it;
 //! * the body of a loop, a macro or an included file starts with a test that charges for its literal text.
 //!
-//! (The fourth edit, the escaping of what derives from labels, comes later: [`resolve`](super::resolve).)
+//! (The last edit, the escaping of what derives from labels, comes later: `resolve`.)
 
 mod expressions;
 mod lookups;
@@ -127,6 +128,12 @@ impl<'w> Walker<'w> {
         }
     }
 
+    fn text(&self, range: &Range<usize>) -> &str {
+        let file = self.facts.files.get(self.file);
+        file.and_then(|file| file.text.get(range.clone()))
+            .unwrap_or_default()
+    }
+
     fn problem(&mut self, range: Range<usize>, kind: ProblemKind) {
         let place = self.place(range);
         self.facts.problem(place, kind);
@@ -164,10 +171,15 @@ impl<'w> Walker<'w> {
             );
             self.unsupported(range, words);
         }
-        if self.macros == 0 {
-            if let Some(file) = self.facts.files.get_mut(self.file) {
-                file.exports.insert(name.to_owned());
-            }
+        self.export(name);
+    }
+
+    /// Makes a name one that importing the file gives.
+    fn export(&mut self, name: &str) {
+        if self.macros == 0
+            && let Some(file) = self.facts.files.get_mut(self.file)
+        {
+            file.exports.insert(name.to_owned());
         }
     }
 

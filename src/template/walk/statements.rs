@@ -66,7 +66,7 @@ impl Walker<'_> {
                 self.include(&include.name);
             }
             Stmt::Import(import) => self.import(import),
-            Stmt::FromImport(import) => self.from_import(import),
+            Stmt::FromImport(import) => self.import_names(import),
             Stmt::AutoEscape(block) => {
                 let words = "`autoescape` has no meaning here: what derives from a label is escaped, and `|safe` switches it off";
                 self.unsupported(lexis::range(block.span()), words);
@@ -122,12 +122,8 @@ impl Walker<'_> {
 
     /// A range without the white space at its start.
     fn trimmed(&self, range: Range<usize>) -> Range<usize> {
-        let text = self
-            .facts
-            .files
-            .get(self.file)
-            .and_then(|file| file.text.get(range.clone()));
-        let blanks = text.map_or(0, |text| text.len() - text.trim_start().len());
+        let text = self.text(&range);
+        let blanks = text.len() - text.trim_start().len();
         range.start + blanks..range.end
     }
 
@@ -157,12 +153,7 @@ impl Walker<'_> {
         let raw = self.raw.pop().unwrap_or_default();
         if let Some(end) = self.lexemes.tag_end(statement) {
             // The inserted tag takes over how the tag before it treats the white space that follows.
-            let text = self
-                .facts
-                .files
-                .get(self.file)
-                .and_then(|file| file.text.get(end.clone()));
-            let marker = if text.is_some_and(|text| text.starts_with('-')) {
+            let marker = if self.text(&end).starts_with('-') {
                 "-"
             } else {
                 ""
@@ -228,17 +219,20 @@ impl Walker<'_> {
 
     /// `target = value`, of `set` and `with`.
     fn assignment(&mut self, target: &Expr<'_>, value: &Expr<'_>) {
-        if let (Expr::Var(name), Expr::Call(call)) = (target, value) {
-            if matches!(&call.expr, Expr::Var(function) if function.id == "namespace") {
-                let taint = self.arguments(&call.args);
-                self.bind(name.id, Kind::Namespace, lexis::range(name.span()));
-                self.flow(name.id, taint);
-                return;
-            }
+        if let (Expr::Var(name), Expr::Call(call)) = (target, value)
+            && matches!(&call.expr, Expr::Var(function) if function.id == "namespace")
+        {
+            let taint = self.arguments(&call.args);
+            self.bind(name.id, Kind::Namespace, lexis::range(name.span()));
+            self.flow(name.id, taint);
+            return;
         }
-        let taint = match value {
-            Expr::Tuple(tuple) => self.tuple(tuple, self.value_start(target)),
-            value => self.expression(value, Position::INNER),
+        let start = self.value_start(target);
+        let taint = match (value, start) {
+            (Expr::Tuple(tuple), Some(start)) if start != lexis::range(tuple.span()).start => {
+                self.open_tuple(tuple, start)
+            }
+            _ => self.expression(value, Position::INNER),
         };
         self.target(target, &taint);
     }
@@ -312,7 +306,7 @@ impl Walker<'_> {
         }
     }
 
-    fn from_import(&mut self, import: &Spanned<ast::FromImport<'_>>) {
+    fn import_names(&mut self, import: &Spanned<ast::FromImport<'_>>) {
         let Some(include) = self.include(&import.expr) else {
             return;
         };
@@ -322,6 +316,7 @@ impl Walker<'_> {
                 Some(Expr::Var(alias)) => alias.id,
                 _ => source.id,
             };
+            self.export(name);
             let place = self.place(lexis::range(source.span()));
             let alias = Alias {
                 name: name.to_owned(),

@@ -100,7 +100,7 @@ fn text(content: &str) -> Text {
 /// A config with these bytes.
 fn config(name: &str, content: &str) -> Arc<Config> {
     let text = text(content);
-    let pieces = text.pieces().iter().map(|piece| piece.as_ref()).collect();
+    let pieces = text.pieces().iter().map(AsRef::as_ref).collect();
     Arc::new(Config {
         id: id::config_id("text/plain", &Content::Fixed(pieces)),
         name: name.to_owned(),
@@ -171,7 +171,7 @@ fn directory_id(configs: &[Arc<Config>]) -> ConfigId {
 }
 
 /// The headers but for those that tell the length.
-fn headers<'r>(response: &'r Response) -> Vec<(&'r str, &'r str)> {
+fn headers(response: &Response) -> Vec<(&str, &str)> {
     let all = response
         .headers
         .iter()

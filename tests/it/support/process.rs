@@ -71,7 +71,9 @@ impl Process {
     pub(crate) fn address(&mut self) -> SocketAddr {
         let line = self.line_with("listening on http://");
         let (_, address) = line.split_once("http://").unwrap();
-        address.split_whitespace().next().unwrap().parse().unwrap()
+        // In JSON, a quotation mark follows.
+        let end = address.find(|c| !matches!(c, '0'..='9' | 'a'..='f' | '.' | ':' | '[' | ']'));
+        address[..end.unwrap_or(address.len())].parse().unwrap()
     }
 
     /// Sends a signal by its name.

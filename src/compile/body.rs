@@ -1,0 +1,558 @@
+//! Profiles meet values: every body is rendered once for everybody who will get it, so that no machine is the first to
+//! find a mistake.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use serde_json::{Map, Value, json};
+
+use crate::id::{self, ConfigId, Content};
+use crate::label::Labels;
+use crate::snapshot::{Body, Config, ConfigDir, Link, Rendering, Rule, Scope, Text, is_script};
+use crate::template::{Context, Kind, ProblemKind, Template};
+use crate::tree::Revision;
+
+use super::Bound;
+use super::bind::Whom;
+use super::complaint::{Complaint, Complaints, Told};
+use super::content::LoadedBody;
+use super::values::look_up;
+
+/// Stands for the base URL while bodies are rendered for their ids; a NUL is in no URL and in no sensible text.
+const BASE_MARK: &str = "\0gitboot base URL\0";
+/// A base URL for checks of the whole text (RFC 6761 reserves `.invalid`).
+const BASE_EXAMPLE: &str = "http://gitboot.invalid";
+/// The content type of what nothing else is known about (contract, section 3).
+const PLAIN_TEXT: &str = "text/plain; charset=utf-8";
+
+/// Builds bodies, each content once.
+pub(super) struct Bodies<'a> {
+    pub(super) complaints: Complaints<'a>,
+    revision: &'a Revision,
+    configs: HashMap<ConfigId, Arc<Config>>,
+    directories: HashMap<ConfigId, Arc<ConfigDir>>,
+    /// Configs that look the same for everybody, by Profile and name: rendered and hashed once.
+    same_for_all: HashMap<(usize, &'a str), Built>,
+}
+
+/// A config on its way into a binding.
+#[derive(Clone)]
+pub(super) struct Built {
+    config: Arc<Config>,
+    /// The text with [`BASE_MARK`] and without labels, where `exposed: false` wants it inserted.
+    text: Arc<str>,
+    /// Whether the text can be cut at the mark.
+    is_plain: bool,
+    exposed: bool,
+    same_for_all: bool,
+}
+
+/// What a body is rendered with.
+pub(super) struct Setting<'s, 'a> {
+    /// For whom.
+    pub(super) whom: Whom<'a>,
+    /// The names and values as templates see them.
+    pub(super) scope: &'s Arc<Scope>,
+    /// The values as ids are made of them.
+    pub(super) values: &'s Value,
+    /// The configs that were built before.
+    pub(super) built: &'s BTreeMap<&'a str, Built>,
+}
+
+impl<'a> Bodies<'a> {
+    pub(super) fn new(revision: &'a Revision) -> Self {
+        Self {
+            complaints: Complaints::default(),
+            revision,
+            configs: HashMap::new(),
+            directories: HashMap::new(),
+            same_for_all: HashMap::new(),
+        }
+    }
+
+    pub(super) fn into_bound(self, rules: Vec<Rule>) -> Bound {
+        Bound {
+            rules,
+            configs: self.configs,
+            directories: self.directories,
+        }
+    }
+
+    /// One config: checked, with its id, and either ready to send or one render away.
+    pub(super) fn config(
+        &mut self,
+        setting: &Setting<'_, 'a>,
+        name: &'a str,
+        body: &'a LoadedBody<'a>,
+    ) -> Result<Built, Told> {
+        let key = (setting.whom.profile, name);
+        if let Some(known) = self.same_for_all.get(&key) {
+            return Ok(known.clone());
+        }
+        let draft = match &body.template {
+            None => Draft::of_bytes(body),
+            Some(template) => self.draft(setting, name, template, body.content_type.as_deref())?,
+        };
+        self.check_json(setting, name, body, &draft)?;
+        self.warn_of_bare_labels(setting, name, body, &draft);
+        let same_for_all = body
+            .template
+            .as_ref()
+            .is_none_or(|template| is_same_for_all(template, setting.built));
+        let built = Built {
+            text: if body.exposed {
+                "".into()
+            } else {
+                draft.text.as_deref().unwrap_or_default().into()
+            },
+            is_plain: draft.is_plain,
+            exposed: body.exposed,
+            same_for_all,
+            config: self.finished(setting, name, body, draft),
+        };
+        if same_for_all {
+            self.same_for_all.insert(key, built.clone());
+        }
+        Ok(built)
+    }
+
+    /// The script: checked, and either ready to send or one render away.
+    pub(super) fn script(
+        &mut self,
+        setting: &Setting<'_, 'a>,
+        template: &Arc<Template>,
+    ) -> Result<Body, Told> {
+        let whom = setting.whom;
+        let usage = template.usage();
+        let directory = usage.config_dir.then(|| self.directory(setting.built));
+        let text = self.rendered(setting, None, template, Kind::Script, directory.as_deref())?;
+        if text
+            .as_ref()
+            .is_some_and(|text| !is_script(text.as_bytes()))
+        {
+            return Err(self
+                .complaints
+                .add(whom.profile, None, Complaint::NotAScript, whom));
+        }
+        let links = links(template, setting.built);
+        let uses_labels = !usage.labels.is_empty()
+            || links
+                .iter()
+                .any(|(_, link)| !link.config().labels.is_empty())
+            || directory
+                .as_ref()
+                .is_some_and(|directory| !directory.labels.is_empty());
+        let is_plain =
+            usage.base_is_plain && linked_texts(template, setting.built).all(|one| one.is_plain);
+        // A machine's own script is rendered when it boots: a million finished scripts would not fit into memory.
+        let is_fixed = !uses_labels && is_plain && !usage.revision && whom.machine.is_none();
+        Ok(match text {
+            Some(text) if is_fixed => Body::Fixed(Text::cut(&text, BASE_MARK)),
+            _ => Body::Rendered(Rendering {
+                template: Arc::clone(template),
+                kind: Kind::Script,
+                scope: Arc::clone(setting.scope),
+                links,
+                directory,
+            }),
+        })
+    }
+
+    /// The config with its id; one that is there already is shared.
+    fn finished(
+        &mut self,
+        setting: &Setting<'_, 'a>,
+        name: &str,
+        body: &LoadedBody<'_>,
+        draft: Draft,
+    ) -> Arc<Config> {
+        let links = body
+            .template
+            .as_ref()
+            .map_or_else(Vec::new, |template| links(template, setting.built));
+        let id = config_id(setting, body, &draft, &links);
+        let text = draft.text.as_deref().unwrap_or_default();
+        let (bytes, sent) = match &body.template {
+            None => (
+                body.bytes.len(),
+                Body::Fixed(Text::whole(body.bytes.clone())),
+            ),
+            Some(_) if draft.labels.is_empty() && draft.is_plain => {
+                (text.len(), Body::Fixed(Text::cut(text, BASE_MARK)))
+            }
+            Some(template) => {
+                let rendering = Rendering {
+                    template: Arc::clone(template),
+                    kind: kind_of(&draft.content_type),
+                    scope: Arc::clone(setting.scope),
+                    links,
+                    directory: None,
+                };
+                (
+                    template
+                        .sources()
+                        .iter()
+                        .map(|source| source.text.len())
+                        .sum(),
+                    Body::Rendered(rendering),
+                )
+            }
+        };
+        let config = Arc::new(Config {
+            id,
+            name: name.to_owned(),
+            content_type: draft.content_type,
+            labels: draft.labels,
+            prints_base_url: draft.prints_base_url,
+            bytes,
+            body: sent,
+        });
+        if !body.exposed {
+            return config;
+        }
+        Arc::clone(self.configs.entry(id).or_insert(config))
+    }
+
+    /// Renders a template without labels, with a mark for the base URL.
+    fn draft(
+        &mut self,
+        setting: &Setting<'_, 'a>,
+        name: &'a str,
+        template: &Template,
+        content_type: Option<&str>,
+    ) -> Result<Draft, Told> {
+        let usage = template.usage();
+        let links = links(template, setting.built);
+        let mut labels: BTreeSet<String> = usage.labels.iter().cloned().collect();
+        labels.extend(
+            links
+                .iter()
+                .flat_map(|(_, link)| link.config().labels.iter().cloned()),
+        );
+        let text = self.rendered(setting, Some(name), template, Kind::Other, None)?;
+        let prints_base_url = usage.base_url
+            || links.iter().any(|(_, link)| match link {
+                Link::Url(_) => true,
+                Link::Text(config) => config.prints_base_url,
+            });
+        let sniffed = || sniff(text.as_deref().unwrap_or_default().as_bytes());
+        Ok(Draft {
+            is_plain: usage.base_is_plain
+                && linked_texts(template, setting.built).all(|one| one.is_plain),
+            content_type: content_type.map_or_else(sniffed, str::to_owned),
+            text,
+            labels,
+            prints_base_url,
+        })
+    }
+
+    /// The text of a template without labels; none when only a machine's label can tell.
+    fn rendered(
+        &mut self,
+        setting: &Setting<'_, 'a>,
+        name: Option<&'a str>,
+        template: &Template,
+        kind: Kind,
+        directory: Option<&ConfigDir>,
+    ) -> Result<Option<String>, Told> {
+        let configs = links(template, setting.built)
+            .into_iter()
+            .map(|(name, link)| {
+                let text = match &link {
+                    Link::Url(config) => format!("{BASE_MARK}/config/{}", config.id),
+                    Link::Text(_) => setting
+                        .built
+                        .get(name.as_str())
+                        .map_or_else(String::new, |one| one.text.to_string()),
+                };
+                (name, text)
+            });
+        let config_dir = directory.map_or_else(String::new, |directory| {
+            format!("{BASE_MARK}/config/{}/", directory.id)
+        });
+        let result = template.render(
+            kind,
+            &Context {
+                labels: &Labels::default(),
+                values: &setting.scope.values,
+                configs: &configs.collect(),
+                config_dir: &config_dir,
+                base_url: BASE_MARK,
+                profile: &setting.scope.profile,
+                assignment: &setting.scope.assignment,
+                machine: &setting.scope.machine,
+                revision: self.revision.as_str(),
+            },
+        );
+        let usage = template.usage();
+        let only_a_label_can_tell =
+            !usage.labels.is_empty() && usage.values.iter().any(|one| one.computed);
+        match result {
+            Ok(text) => Ok(Some(text)),
+            Err(problem) if problem.kind == ProblemKind::Undefined && only_a_label_can_tell => {
+                Ok(None)
+            }
+            Err(problem) => {
+                let complaint = Complaint::Render(problem);
+                Err(self
+                    .complaints
+                    .add(setting.whom.profile, name, complaint, setting.whom))
+            }
+        }
+    }
+
+    /// Ensure that a body which a manifest or a file name calls JSON is JSON.
+    fn check_json(
+        &mut self,
+        setting: &Setting<'_, 'a>,
+        name: &'a str,
+        body: &LoadedBody<'_>,
+        draft: &Draft,
+    ) -> Result<(), Told> {
+        let Some(content_type) = body.content_type.as_deref().filter(|one| is_json(one)) else {
+            return Ok(());
+        };
+        let parsed = match (&body.template, &draft.text) {
+            (None, _) => serde_json::from_slice::<serde::de::IgnoredAny>(&body.bytes),
+            (Some(_), Some(text)) => serde_json::from_str(&text.replace(BASE_MARK, BASE_EXAMPLE)),
+            (Some(_), None) => return Ok(()),
+        };
+        parsed.map(|_| ()).map_err(|error| {
+            let complaint = Complaint::InvalidJson {
+                content_type: content_type.to_owned(),
+                why: error.to_string(),
+            };
+            self.complaints
+                .add(setting.whom.profile, Some(name), complaint, setting.whom)
+        })
+    }
+
+    /// Ensure that somebody looks at labels which a body prints as they are.
+    fn warn_of_bare_labels(
+        &mut self,
+        setting: &Setting<'_, 'a>,
+        name: &'a str,
+        body: &LoadedBody<'_>,
+        draft: &Draft,
+    ) {
+        let Some(template) = body
+            .template
+            .as_ref()
+            .filter(|_| kind_of(&draft.content_type) == Kind::Other)
+        else {
+            return;
+        };
+        for number in 0..template.usage().bare_labels.len() {
+            self.complaints.add(
+                setting.whom.profile,
+                Some(name),
+                Complaint::BareLabel { number },
+                setting.whom,
+            );
+        }
+    }
+
+    fn directory(&mut self, built: &BTreeMap<&str, Built>) -> Arc<ConfigDir> {
+        let configs = exposed(built);
+        let id = id::directory_id(
+            &configs
+                .iter()
+                .map(|(name, config)| (name.clone(), config.id))
+                .collect(),
+        );
+        let labels = configs
+            .values()
+            .flat_map(|config| config.labels.iter().cloned())
+            .collect();
+        Arc::clone(self.directories.entry(id).or_insert_with(|| {
+            Arc::new(ConfigDir {
+                id,
+                configs,
+                labels,
+            })
+        }))
+    }
+}
+
+/// A config's text before it has an id.
+struct Draft {
+    /// The text with marks; absent when only a machine's label can tell.
+    text: Option<String>,
+    labels: BTreeSet<String>,
+    is_plain: bool,
+    prints_base_url: bool,
+    content_type: String,
+}
+
+impl Draft {
+    fn of_bytes(body: &LoadedBody<'_>) -> Self {
+        Self {
+            text: Some(String::from_utf8_lossy(&body.bytes).into_owned()),
+            labels: BTreeSet::new(),
+            is_plain: true,
+            prints_base_url: false,
+            content_type: body
+                .content_type
+                .clone()
+                .unwrap_or_else(|| sniff(&body.bytes)),
+        }
+    }
+}
+
+fn config_id(
+    setting: &Setting<'_, '_>,
+    body: &LoadedBody<'_>,
+    draft: &Draft,
+    links: &[(String, Link)],
+) -> ConfigId {
+    let text = draft.text.as_deref().unwrap_or_default();
+    let Some(template) = &body.template else {
+        return id::config_id(&draft.content_type, &Content::Fixed(vec![&body.bytes]));
+    };
+    if draft.labels.is_empty() {
+        let content = if draft.is_plain {
+            Content::Fixed(text.split(BASE_MARK).map(str::as_bytes).collect())
+        } else {
+            Content::Rendered(text.as_bytes())
+        };
+        return id::config_id(&draft.content_type, &content);
+    }
+    let content = Content::Template {
+        older: setting.whom.loaded.profile.older,
+        sources: template
+            .sources()
+            .iter()
+            .map(|source| &*source.text)
+            .collect(),
+        mentioned: &mentioned(template, setting.scope, setting.values),
+        configs: links
+            .iter()
+            .map(|(name, link)| (name.as_str(), link.config().id))
+            .collect(),
+    };
+    id::config_id(&draft.content_type, &content)
+}
+
+/// The values and names that a template mentions; all values where a look-up is computed (contract, section 5).
+fn mentioned(template: &Template, scope: &Scope, values: &Value) -> Value {
+    let usage = template.usage();
+    let mut mentioned = Map::new();
+    if usage
+        .values
+        .iter()
+        .any(|one| one.computed || one.path.is_empty())
+    {
+        mentioned.insert("values".to_owned(), values.clone());
+    } else if let Value::Object(values) = values {
+        let mut picked = Map::new();
+        for one in &usage.values {
+            if let Some(value) = look_up(values, &one.path) {
+                picked.insert(one.path.join("."), json!([one.path, value]));
+            }
+        }
+        mentioned.insert("values".to_owned(), Value::Object(picked));
+    }
+    let names = [
+        (usage.profile_name, "profile", &*scope.profile),
+        (usage.assignment_name, "assignment", &*scope.assignment),
+        (usage.machine_name, "machine", &*scope.machine),
+    ];
+    for (_, key, name) in names.into_iter().filter(|(is_used, ..)| *is_used) {
+        mentioned.insert(key.to_owned(), name.into());
+    }
+    Value::Object(mentioned)
+}
+
+/// What the names of configs in a template stand for.
+fn links(template: &Template, built: &BTreeMap<&str, Built>) -> Vec<(String, Link)> {
+    let link = |one: &Built| {
+        let config = Arc::clone(&one.config);
+        if one.exposed {
+            Link::Url(config)
+        } else {
+            Link::Text(config)
+        }
+    };
+    template
+        .usage()
+        .configs
+        .iter()
+        .filter_map(|name| Some((name.clone(), link(built.get(name.as_str())?))))
+        .collect()
+}
+
+/// The configs that a template inserts as text.
+fn linked_texts<'b>(
+    template: &'b Template,
+    built: &'b BTreeMap<&str, Built>,
+) -> impl Iterator<Item = &'b Built> {
+    template
+        .usage()
+        .configs
+        .iter()
+        .filter_map(|name| built.get(name.as_str()))
+        .filter(|one| !one.exposed)
+}
+
+fn is_same_for_all(template: &Template, built: &BTreeMap<&str, Built>) -> bool {
+    let usage = template.usage();
+    usage.values.is_empty()
+        && !usage.assignment_name
+        && !usage.machine_name
+        && usage
+            .configs
+            .iter()
+            .all(|name| built.get(name.as_str()).is_some_and(|one| one.same_for_all))
+}
+
+fn kind_of(content_type: &str) -> Kind {
+    if is_json(content_type) {
+        Kind::Json
+    } else {
+        Kind::Other
+    }
+}
+
+/// Whether a media type is JSON by its name (RFC 6839, section 3.1).
+fn is_json(content_type: &str) -> bool {
+    let essence = content_type
+        .split(';')
+        .next()
+        .unwrap_or("")
+        .trim()
+        .to_ascii_lowercase();
+    essence == "application/json" || essence == "text/json" || essence.ends_with("+json")
+}
+
+/// The content type of a body that nobody names one for (contract, section 3).
+fn sniff(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(bytes).replace(BASE_MARK, BASE_EXAMPLE);
+    if text
+        .lines()
+        .next()
+        .is_some_and(|first| first.trim_end() == "#cloud-config")
+    {
+        return "text/cloud-config".to_owned();
+    }
+    if text.trim_start().starts_with(['{', '[']) {
+        match serde_json::from_str::<Value>(&text) {
+            Ok(Value::Object(map))
+                if map
+                    .get("ignition")
+                    .is_some_and(|one| one.get("version").is_some()) =>
+            {
+                return "application/vnd.coreos.ignition+json".to_owned();
+            }
+            Ok(_) => return "application/json".to_owned(),
+            Err(_) => {}
+        }
+    }
+    PLAIN_TEXT.to_owned()
+}
+
+pub(super) fn exposed(built: &BTreeMap<&str, Built>) -> BTreeMap<String, Arc<Config>> {
+    let exposed = built.iter().filter(|(_, one)| one.exposed);
+    exposed
+        .map(|(name, one)| ((*name).to_owned(), Arc::clone(&one.config)))
+        .collect()
+}

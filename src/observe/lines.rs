@@ -1,0 +1,183 @@
+//! Log lines on their way to stderr: handed to a thread of their own, so that a full pipe holds up no answer.
+
+use std::io::{self, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::time::{Duration, Instant};
+
+use tracing_subscriber::fmt::MakeWriter;
+
+/// How many lines may wait: a few seconds of a boot storm. More are lost, and counted.
+const MAX_WAITING: usize = 16_384;
+
+/// How long the end of the process waits for the last lines: longer than any reader that is alive takes.
+const FLUSH_TIME: Duration = Duration::from_secs(1);
+
+/// How often the end looks again whether there is room for its mark.
+const FLUSH_PAUSE: Duration = Duration::from_millis(10);
+
+enum Message {
+    Line(Vec<u8>),
+    /// Everything before this has been written.
+    Mark(SyncSender<()>),
+}
+
+/// Where events write their lines.
+#[derive(Clone, Debug)]
+pub(super) struct Lines {
+    sender: SyncSender<Message>,
+    lost: Arc<AtomicU64>,
+}
+
+impl Lines {
+    /// Starts the thread that writes to `out`.
+    pub(super) fn to(out: impl Write + Send + 'static) -> io::Result<Self> {
+        let (sender, receiver) = sync_channel(MAX_WAITING);
+        let lost = Arc::new(AtomicU64::new(0));
+        let counter = Arc::clone(&lost);
+        std::thread::Builder::new()
+            .name("log".to_owned())
+            .spawn(move || write_all(&receiver, out, &counter))?;
+        Ok(Self { sender, lost })
+    }
+
+    /// Waits until the lines so far are written, for a second at most.
+    pub(super) fn flush(&self) {
+        let until = Instant::now() + FLUSH_TIME;
+        let (sender, written) = sync_channel(1);
+        let mut mark = Message::Mark(sender);
+        while let Err(TrySendError::Full(back)) = self.sender.try_send(mark) {
+            if Instant::now() >= until {
+                return;
+            }
+            mark = back;
+            std::thread::sleep(FLUSH_PAUSE);
+        }
+        // Nothing can be said about lines that cannot be written.
+        let _ = written.recv_timeout(until.saturating_duration_since(Instant::now()));
+    }
+}
+
+impl<'a> MakeWriter<'a> for Lines {
+    type Writer = Line<'a>;
+
+    fn make_writer(&'a self) -> Self::Writer {
+        Line {
+            lines: self,
+            bytes: Vec::new(),
+        }
+    }
+}
+
+/// One event's line while it is put together.
+#[derive(Debug)]
+pub(super) struct Line<'a> {
+    lines: &'a Lines,
+    bytes: Vec<u8>,
+}
+
+impl Write for Line<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.bytes.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Drop for Line<'_> {
+    fn drop(&mut self) {
+        let line = Message::Line(std::mem::take(&mut self.bytes));
+        if self.lines.sender.try_send(line).is_err() {
+            self.lines.lost.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Writes until all senders are gone. A writer that fails loses its lines; there is nobody left to tell.
+fn write_all(receiver: &Receiver<Message>, mut out: impl Write, lost: &AtomicU64) {
+    while let Ok(message) = receiver.recv() {
+        match message {
+            Message::Line(line) => drop(out.write_all(&line)),
+            Message::Mark(done) => drop(done.try_send(())),
+        }
+        let count = lost.swap(0, Ordering::Relaxed);
+        if count > 0 {
+            let _ = writeln!(
+                out,
+                "{count} log lines are lost: stderr was read too slowly"
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Mutex;
+    use std::sync::mpsc::{Sender, channel};
+
+    /// Holds what is written, each time after it got leave.
+    struct Slow(Receiver<()>, Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Slow {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            // Leave for ever once the other end is gone.
+            let _ = self.0.recv();
+            self.1.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn slow() -> (Lines, Sender<()>, Arc<Mutex<Vec<u8>>>) {
+        let (leave, receiver) = channel();
+        let written = Arc::<Mutex<Vec<u8>>>::default();
+        let lines = Lines::to(Slow(receiver, Arc::clone(&written))).unwrap();
+        (lines, leave, written)
+    }
+
+    fn log(lines: &Lines, text: &str) {
+        lines.make_writer().write_all(text.as_bytes()).unwrap();
+    }
+
+    #[test]
+    fn lines_come_out_in_order_before_a_flush_ends() {
+        let (lines, leave, written) = slow();
+        drop(leave);
+        let expected = ["one\n", "two\n", "three\n"].repeat(50);
+        for line in &expected {
+            log(&lines, line);
+        }
+        lines.flush();
+        assert_eq!(
+            String::from_utf8(written.lock().unwrap().clone()).unwrap(),
+            expected.concat()
+        );
+    }
+
+    #[test]
+    fn a_writer_that_hangs_holds_up_nobody_and_the_lost_lines_are_counted() {
+        let (lines, leave, written) = slow();
+        // One line is in the writer's hands at most; the others wait.
+        for _ in 0..MAX_WAITING + 101 {
+            log(&lines, "x\n");
+        }
+        drop(leave);
+        lines.flush();
+        let written = String::from_utf8(written.lock().unwrap().clone()).unwrap();
+        let kept = written.matches("x\n").count();
+        let lost = MAX_WAITING + 101 - kept;
+        assert!((100..=101).contains(&lost), "{lost}");
+        assert!(
+            written.contains(&format!("{lost} log lines are lost: ")),
+            "{lost}"
+        );
+    }
+}
