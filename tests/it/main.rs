@@ -7,6 +7,7 @@
 mod architecture;
 mod diagnostics;
 mod http;
+mod ids;
 mod poll;
 mod ranking;
 mod serve;
