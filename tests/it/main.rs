@@ -7,7 +7,9 @@
 mod architecture;
 mod diagnostics;
 mod http;
+mod ids;
 mod poll;
+mod ranking;
 mod serve;
 mod source;
 mod support;
