@@ -8,6 +8,7 @@ mod architecture;
 mod diagnostics;
 mod http;
 mod ids;
+mod log;
 mod poll;
 mod ranking;
 mod serve;
