@@ -53,8 +53,15 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
 
 fn summary(snapshot: &Snapshot) -> String {
     let counts = snapshot.counts();
-    format!(
-        "ok: {} Profiles, {} Assignments, {} machines, {} configs",
-        counts.profiles, counts.assignments, counts.machines, counts.configs
-    )
+    let nouns = [
+        (counts.profiles, "Profile"),
+        (counts.assignments, "Assignment"),
+        (counts.machines, "machine"),
+        (counts.configs, "config"),
+    ];
+    let counted = nouns.map(|(count, noun)| match count {
+        1 => format!("1 {noun}"),
+        _ => format!("{count} {noun}s"),
+    });
+    format!("ok: {}", counted.join(", "))
 }
