@@ -5,6 +5,7 @@
 )]
 
 mod architecture;
+mod cli;
 mod diagnostics;
 mod http;
 mod ids;
