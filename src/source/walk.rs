@@ -12,7 +12,7 @@ use gix::objs::{CommitRefIter, Find, FindHeader, Kind, TreeRefIter};
 
 use super::error::{ErrorClass, SourceError, printable};
 use super::meter::{Meter, over_bytes};
-use crate::tree::{Entry, Limits, RepoPath, Revision, Tree};
+use crate::tree::{Commit, Entry, Limits, RepoPath, Revision, Tree};
 
 /// The largest commit object in bytes; a message with a long signature stays far below.
 const MAX_COMMIT_BYTES: u64 = 4 << 20;
@@ -23,25 +23,35 @@ const MAX_FOLDER_BYTES: u64 = 16 << 20;
 pub(super) trait Objects: Find + FindHeader {}
 impl<T: Find + FindHeader> Objects for T {}
 
-/// Reads the files of `commit` below `path`.
+/// What of a commit is read, and whether.
+#[derive(Debug)]
+pub(super) struct Scope<'a> {
+    /// The folder that is read; `None` means the root.
+    pub(super) path: Option<&'a RepoPath>,
+    /// How much the tree may hold.
+    pub(super) limits: &'a Limits,
+    /// Whether a commit without the folder at `path` is an empty tree and not an error.
+    pub(super) allow_empty: bool,
+}
+
+/// Reads the files of `commit`.
 pub(super) fn read_commit(
     objects: &impl Objects,
     commit: ObjectId,
-    path: Option<&RepoPath>,
-    limits: &Limits,
+    scope: &Scope<'_>,
     interrupt: &AtomicBool,
 ) -> Result<Tree, SourceError> {
     let revision = Revision::new(&commit.to_string());
     let mut walk = Walk {
         objects,
-        meter: Meter::new(limits),
+        meter: Meter::new(scope.limits),
         interrupt,
         entries: BTreeMap::new(),
         blobs: HashMap::new(),
         buffer: Vec::new(),
     };
-    match walk.run(commit, path) {
-        Ok(()) => Ok(Tree::new(revision, walk.entries)),
+    match walk.run(commit, scope) {
+        Ok(commit) => Ok(Tree::new(revision, walk.entries).with_commit(commit)),
         Err(error) => Err(error.of(&revision)),
     }
 }
@@ -67,10 +77,13 @@ struct Walk<'a, O> {
 }
 
 impl<O: Objects> Walk<'_, O> {
-    fn run(&mut self, commit: ObjectId, path: Option<&RepoPath>) -> Result<(), SourceError> {
-        let root = self.tree_of(commit)?;
-        let root = match path {
-            Some(path) => self.descend(root, path)?,
+    fn run(&mut self, commit: ObjectId, scope: &Scope<'_>) -> Result<Commit, SourceError> {
+        let (root, commit) = self.commit(commit)?;
+        let root = match scope.path.map(|path| self.descend(root, path)) {
+            Some(Err(error)) if scope.allow_empty && error.class() == ErrorClass::PathMissing => {
+                return Ok(commit);
+            }
+            Some(found) => found?,
             None => root,
         };
         let mut folders = vec![Folder {
@@ -81,10 +94,11 @@ impl<O: Objects> Walk<'_, O> {
         while let Some(folder) = folders.pop() {
             self.read_folder(&folder, &mut folders)?;
         }
-        Ok(())
+        Ok(commit)
     }
 
-    fn tree_of(&self, commit: ObjectId) -> Result<ObjectId, SourceError> {
+    /// The root folder of a commit, and what else is known of it.
+    fn commit(&self, commit: ObjectId) -> Result<(ObjectId, Commit), SourceError> {
         let header = self.objects.try_header(&commit).ok().flatten();
         if let Some(header) = header.filter(|header| header.kind != Kind::Commit) {
             let message = format!(
@@ -101,11 +115,18 @@ impl<O: Objects> Walk<'_, O> {
             "the commit",
             &mut buffer,
         )?;
-        CommitRefIter::from_bytes(bytes, commit.kind())
-            .tree_id()
-            .map_err(|error| {
-                SourceError::caused(ErrorClass::Corrupt, "the commit cannot be read", &error)
-            })
+        let headers = || CommitRefIter::from_bytes(bytes, commit.kind());
+        let root = headers().tree_id().map_err(|error| {
+            SourceError::caused(ErrorClass::Corrupt, "the commit cannot be read", &error)
+        })?;
+        let first_parent = headers().parent_ids().next();
+        let commit = Commit {
+            time: headers().committer().map_or(0, |who| who.seconds()),
+            first_parent: first_parent.map(|id| Revision::new(&id.to_string())),
+            principal: None,
+            raw: Bytes::copy_from_slice(bytes),
+        };
+        Ok((root, commit))
     }
 
     /// The folder at `path` below the folder `id`.
@@ -312,8 +333,11 @@ mod tests {
             read_commit(
                 self,
                 id(0),
-                None,
-                &Limits::default(),
+                &Scope {
+                    path: None,
+                    limits: &Limits::default(),
+                    allow_empty: false,
+                },
                 &AtomicBool::new(false),
             )
         }
