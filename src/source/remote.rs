@@ -4,11 +4,11 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use super::error::SourceError;
+use super::error::{ErrorClass, SourceError};
 use super::fetch::Fetcher;
 use super::url::{Place, RepoUrl};
 use super::walk::Scope;
-use super::{local, store};
+use super::{local, signature, store};
 use crate::tree::{Limits, RepoPath, Revision, Tree};
 
 /// Which tree to read, from where, and how much of it.
@@ -35,6 +35,11 @@ pub struct Settings {
     pub fetch_timeout: Duration,
     /// Whether a commit without the folder at `path` is an empty tree and not an error.
     pub allow_empty: bool,
+    /// A list in OpenSSH's format of whose signatures count, read anew at each check; `None` means that commits need
+    /// no signature.
+    pub allowed_signers: Option<PathBuf>,
+    /// Whether a commit may be published that is older than the last one; only with `allowed_signers` it may not.
+    pub allow_rollback: bool,
 }
 
 impl Settings {
@@ -61,7 +66,15 @@ impl Settings {
             git_timeout: Self::DEFAULT_GIT_TIMEOUT,
             fetch_timeout: Self::DEFAULT_FETCH_TIMEOUT,
             allow_empty: false,
+            allowed_signers: None,
+            allow_rollback: false,
         }
+    }
+
+    /// Whether a commit that is older than the last one is refused.
+    #[must_use]
+    pub fn refuses_rollbacks(&self) -> bool {
+        self.allowed_signers.is_some() && !self.allow_rollback
     }
 
     /// What of a commit is read.
@@ -70,6 +83,7 @@ impl Settings {
             path: self.path.as_ref(),
             limits: &self.limits,
             allow_empty: self.allow_empty,
+            allowed_signers: self.allowed_signers.as_deref(),
         }
     }
 }
@@ -91,6 +105,16 @@ pub struct Remote {
     settings: Settings,
     /// `None` for a repository of this machine.
     fetcher: Option<Fetcher>,
+    /// The commit whose signature was refused last.
+    refused: Option<Unsigned>,
+}
+
+/// A commit whose signature was refused.
+#[derive(Debug)]
+struct Unsigned {
+    revision: Revision,
+    /// The list of allowed signers that it was refused by; with another one it may be accepted.
+    list: Option<Result<Vec<u8>, String>>,
 }
 
 impl Remote {
@@ -107,7 +131,11 @@ impl Remote {
             }
             Place::Local(_) => None,
         };
-        Ok(Self { settings, fetcher })
+        Ok(Self {
+            settings,
+            fetcher,
+            refused: None,
+        })
     }
 
     /// Where the repository is and what is read from it.
@@ -124,6 +152,41 @@ impl Remote {
     /// # Errors
     /// Says what is wrong, in words and as a class. An error about a commit that was found carries its revision.
     pub fn check(
+        &mut self,
+        known: Option<&Revision>,
+        interrupt: &AtomicBool,
+    ) -> Result<Check, SourceError> {
+        let list = self.settings.allowed_signers.as_deref();
+        // Read before the commit is: a change in between is seen at the next check.
+        let list = list.map(signature::read_list);
+        let is_out = |known: &&Revision| {
+            let refused = self.refused.as_ref();
+            refused.is_some_and(|refused| refused.revision == **known && refused.list != list)
+        };
+        let known = known.filter(|known| !is_out(known));
+        let result = self.look(known, interrupt);
+        match &result {
+            Err(error) if error.class() == ErrorClass::Signature => {
+                let revision = error.revision().cloned();
+                self.refused = revision.map(|revision| Unsigned { revision, list });
+            }
+            Ok(Check::Changed(_)) => self.refused = None,
+            Ok(Check::Unchanged(_)) | Err(_) => {}
+        }
+        result
+    }
+
+    /// Ensures that a tree that was kept is of a commit that would still be accepted: one that is signed by somebody on
+    /// the list as it is now.
+    ///
+    /// # Errors
+    /// Says why not, with the class [`ErrorClass::Signature`] in most cases.
+    pub fn admit_again(&self, tree: &Tree) -> Result<(), SourceError> {
+        let list = self.settings.allowed_signers.as_deref();
+        list.map_or(Ok(()), |list| signature::admit_again(list, tree))
+    }
+
+    fn look(
         &mut self,
         known: Option<&Revision>,
         interrupt: &AtomicBool,
