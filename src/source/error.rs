@@ -39,6 +39,8 @@ pub enum ErrorClass {
     Content,
     /// The commit has no folder at `--path`.
     PathMissing,
+    /// The commit is not signed by one of `--allowed-signers-file`, or nobody knows who is allowed.
+    Signature,
     /// The repository uses a format that this program does not read.
     Unsupported,
     /// The caller asked to stop.
@@ -64,6 +66,7 @@ impl ErrorClass {
             Self::Disk => "disk",
             Self::Content => "content",
             Self::PathMissing => "path-missing",
+            Self::Signature => "signature",
             Self::Unsupported => "unsupported",
             Self::Interrupted => "interrupted",
         }
@@ -125,6 +128,7 @@ impl SourceError {
             | ErrorClass::Limit
             | ErrorClass::Content
             | ErrorClass::PathMissing
+            | ErrorClass::Signature
             | ErrorClass::Unsupported => false,
         }
     }

@@ -5,6 +5,7 @@ mod faults;
 mod http;
 mod local;
 mod seed;
+mod signature;
 mod walk;
 
 use std::sync::atomic::AtomicBool;

@@ -5,3 +5,4 @@ pub(crate) mod git;
 pub(crate) mod http;
 pub(crate) mod http_backend;
 pub(crate) mod process;
+pub(crate) mod ssh;
