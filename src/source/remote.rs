@@ -4,8 +4,10 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use super::credentials::Credentials;
 use super::error::{ErrorClass, SourceError};
 use super::fetch::Fetcher;
+use super::transport::Transport;
 use super::url::{Place, RepoUrl};
 use super::{local, store};
 use crate::tree::{Limits, RepoPath, Revision, Tree};
@@ -15,6 +17,8 @@ use crate::tree::{Limits, RepoPath, Revision, Tree};
 pub struct Settings {
     /// Where the repository is.
     pub repo: RepoUrl,
+    /// What the remote asks for and is checked by; has to fit the repository.
+    pub credentials: Credentials,
     /// A full ref, else a branch, else a tag, else a full commit id; `None` means the repository's `HEAD`.
     pub reference: Option<String>,
     /// The folder that is served; `None` means the root.
@@ -51,6 +55,7 @@ impl Settings {
     pub fn new(repo: RepoUrl) -> Self {
         Self {
             repo,
+            credentials: Credentials::default(),
             reference: None,
             path: None,
             state_dir: None,
@@ -90,12 +95,13 @@ impl Remote {
     /// When the folder cannot be made, or when TLS cannot be set up.
     pub fn new(settings: Settings) -> Result<Self, SourceError> {
         let fetcher = match settings.repo.place() {
-            Place::Http(url) => {
+            Place::Local(_) => None,
+            _ => {
                 let folder = fetch_folder(&settings)?;
                 store::sweep(&folder);
-                Some(Fetcher::new(url, folder, &settings)?)
+                let transport = Transport::new(&settings, &folder)?;
+                transport.map(|transport| Fetcher::new(transport, folder))
             }
-            Place::Local(_) => None,
         };
         Ok(Self { settings, fetcher })
     }
@@ -119,10 +125,10 @@ impl Remote {
         interrupt: &AtomicBool,
     ) -> Result<Check, SourceError> {
         let result = match (self.settings.repo.place(), &mut self.fetcher) {
-            (Place::Http(_), Some(fetcher)) => fetcher.check(&self.settings, known, interrupt),
             (Place::Local(path), _) => local::check(path, &self.settings, known, interrupt),
-            (Place::Http(_), None) => {
-                unreachable!("`new` makes a fetcher for every http repository")
+            (_, Some(fetcher)) => fetcher.check(&self.settings, known, interrupt),
+            (_, None) => {
+                unreachable!("`new` makes a fetcher for every repository that is not local")
             }
         };
         match result {
