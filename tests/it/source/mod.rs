@@ -2,9 +2,13 @@
 
 mod directory;
 mod faults;
+mod git_daemon;
 mod http;
 mod local;
+mod proxy;
 mod seed;
+mod ssh;
+mod tls;
 mod walk;
 
 use std::sync::atomic::AtomicBool;
