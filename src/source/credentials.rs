@@ -331,79 +331,122 @@ mod tests {
         }
     }
 
-    #[test]
-    fn credentials_that_do_not_fit_are_named() {
-        let file = || Some(PathBuf::from("f"));
-        let password = Credentials {
+    fn password() -> Credentials {
+        Credentials {
             username: Some("ann".to_owned()),
-            password_file: file(),
+            password_file: Some("f".into()),
             ..Credentials::default()
-        };
-        let token = Credentials {
-            bearer_token_file: file(),
+        }
+    }
+
+    fn token() -> Credentials {
+        Credentials {
+            bearer_token_file: Some("f".into()),
             ..Credentials::default()
-        };
-        let key = Credentials {
-            ssh_key_file: file(),
-            known_hosts_file: file(),
+        }
+    }
+
+    fn key(known_hosts_file: &str) -> Credentials {
+        Credentials {
+            ssh_key_file: Some("f".into()),
+            known_hosts_file: Some(known_hosts_file.into()),
             ..Credentials::default()
-        };
-        let odd = Credentials {
-            known_hosts_file: Some("a\"b".into()),
-            ..Credentials::default()
-        };
-        let half = Credentials {
-            client_key_file: file(),
-            ..Credentials::default()
-        };
+        }
+    }
+
+    /// What is wrong with these credentials for this repository.
+    fn misfit(credentials: &Credentials, repo: &str) -> String {
+        let error = credentials.fit(&repo.parse().unwrap()).err();
+        error.map(|error| error.to_string()).unwrap_or_default()
+    }
+
+    #[test]
+    fn credentials_belong_to_a_kind_of_url() {
+        let nobody = Credentials::default();
+        for (credentials, repo) in [
+            (&password(), "https://host/x"),
+            (&token(), "https://host/x"),
+            (&key("a b"), "git@host:x"),
+            (&nobody, "http://host/x"),
+            (&nobody, "git://host/x"),
+            (&nobody, "/srv/x"),
+        ] {
+            assert_eq!(misfit(credentials, repo), "", "{repo}");
+        }
         for (credentials, repo, expected) in [
-            (&password, "https://host/x", ""),
-            (&token, "https://host/x", ""),
-            (&key, "git@host:x", ""),
             (
-                &token,
+                &token(),
                 "http://127.0.0.1/x",
                 "`--git-bearer-token-file` is for https: credentials are never sent over plain http",
             ),
             (
-                &password,
+                &password(),
                 "http://host/x",
                 "`--git-password-file` is for https: credentials are never sent over plain http",
             ),
             (
-                &password,
+                &password(),
                 "ssh://host/x",
                 "`--git-password-file` is for https, and the repository is not reached that way",
             ),
             (
-                &key,
+                &key("f"),
                 "https://host/x",
                 "`--git-ssh-key-file` is for ssh, and the repository is not reached that way",
             ),
             (
-                &key,
+                &key("f"),
                 "git://host/x",
                 "`--git-ssh-key-file` is for ssh, and the repository is not reached that way",
             ),
             (
-                &token,
+                &token(),
                 "/srv/x",
                 "`--git-bearer-token-file` is for https, and the repository is not reached that way",
             ),
+        ] {
+            assert_eq!(misfit(credentials, repo), expected, "{repo}");
+        }
+    }
+
+    #[test]
+    fn credentials_fit_each_other() {
+        let half = Credentials {
+            client_key_file: Some("f".into()),
+            ..Credentials::default()
+        };
+        let both = Credentials {
+            bearer_token_file: Some("f".into()),
+            ..password()
+        };
+        let colon = Credentials {
+            username: Some("a:b".to_owned()),
+            ..password()
+        };
+        for (credentials, repo, expected) in [
             (
-                &half,
+                half,
                 "https://host/x",
                 "`--git-client-cert-file` and `--git-client-key-file` go together",
             ),
             (
-                &odd,
+                both,
+                "https://host/x",
+                "`--git-password-file` and `--git-bearer-token-file` exclude each other",
+            ),
+            (
+                colon,
+                "https://host/x",
+                "`--git-username` holds a colon or a control character, which basic authentication cannot carry",
+            ),
+            (
+                key("a\"b"),
                 "git@host:x",
-                "`--git-known-hosts-file` is a path with a quotation mark, `\\`, `$`, `%` or a control character, which ssh does not take as it is",
+                "`--git-known-hosts-file` is a path with a quotation mark, `\\`, `$`, `%` or a control character, which \
+                 ssh does not take as it is",
             ),
         ] {
-            let found = credentials.fit(&repo.parse().unwrap());
-            let found = found.err().map(|error| error.to_string());
-            assert_eq!(found.unwrap_or_default(), expected, "{repo}");
+            assert_eq!(misfit(&credentials, repo), expected);
         }
     }
 }

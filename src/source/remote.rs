@@ -94,14 +94,13 @@ impl Remote {
     /// # Errors
     /// When the folder cannot be made, or when TLS cannot be set up.
     pub fn new(settings: Settings) -> Result<Self, SourceError> {
-        let fetcher = match settings.repo.place() {
-            Place::Local(_) => None,
-            _ => {
-                let folder = fetch_folder(&settings)?;
-                store::sweep(&folder);
-                let transport = Transport::new(&settings, &folder)?;
-                transport.map(|transport| Fetcher::new(transport, folder))
-            }
+        let fetcher = if let Place::Local(_) = settings.repo.place() {
+            None
+        } else {
+            let folder = fetch_folder(&settings)?;
+            store::sweep(&folder);
+            let transport = Transport::new(&settings, &folder)?;
+            transport.map(|transport| Fetcher::new(transport, folder))
         };
         Ok(Self { settings, fetcher })
     }

@@ -16,7 +16,7 @@ use super::watch::Watch;
 /// The way to a remote.
 #[derive(Debug)]
 pub(super) enum Transport {
-    Http(Client),
+    Http(Box<Client>),
     Ssh(Ssh),
     Git(Address),
 }
@@ -27,7 +27,7 @@ impl Transport {
         let credentials = &settings.credentials;
         let timeout = settings.git_timeout;
         Ok(Some(match settings.repo.place() {
-            Place::Http(url) => Self::Http(Client::new(url, credentials, timeout)?),
+            Place::Http(url) => Self::Http(Box::new(Client::new(url, credentials, timeout)?)),
             Place::Ssh(address) => Self::Ssh(Ssh::new(address, credentials, timeout, folder)),
             Place::Git(address) => Self::Git(address.clone()),
             Place::Local(_) => return Ok(None),

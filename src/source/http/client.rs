@@ -194,14 +194,14 @@ impl Client {
         };
         // What these errors say may repeat a part of the key.
         let identity = Identity::from_pem(pem).map_err(|_| unusable())?;
-        let own = self.build(files, Some(identity)).map_err(|_| unusable())?;
+        let own = self.build(files, Some(&identity)).map_err(|_| unusable())?;
         Ok(Clients { own, other })
     }
 
     fn build(
         &self,
         files: &Files,
-        identity: Option<Identity>,
+        identity: Option<&Identity>,
     ) -> Result<reqwest::Client, SourceError> {
         let authorities = match (&files.ca, &self.credentials.ca_file) {
             (Some(pem), Some(path)) => {
@@ -221,8 +221,8 @@ impl Client {
                 Some(proxy) => Proxy::all(proxy.url().clone()).map(|proxy| builder.proxy(proxy))?,
                 None => builder,
             };
-            Ok::<_, reqwest::Error>(match identity.clone() {
-                Some(identity) => builder.identity(identity),
+            Ok::<_, reqwest::Error>(match identity {
+                Some(identity) => builder.identity(identity.clone()),
                 None => builder,
             })
         };

@@ -60,7 +60,7 @@ impl<'a> Http for Session<'a> {
     ) -> gix::Result<GetResponse<Headers<'a>, Body<'a>>> {
         let shared = Rc::clone(&self.shared);
         let exchange = shared
-            .get(url, base_url, header_map(headers), &mut self.redirected)
+            .get(url, base_url, &header_map(headers), &mut self.redirected)
             .map(|response| Exchange::answered(shared.clone(), response))
             .map_err(|error| gix::Error::from_error(shared.watch.keep(error)))?;
         let exchange = Rc::new(RefCell::new(exchange));
@@ -108,7 +108,7 @@ impl Shared<'_> {
         &self,
         url: &str,
         base_url: &str,
-        headers: HeaderMap,
+        headers: &HeaderMap,
         redirected: &mut Option<String>,
     ) -> Result<Response, SourceError> {
         let malformed =

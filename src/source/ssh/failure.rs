@@ -184,3 +184,105 @@ fn last_line(text: &str) -> Option<String> {
     let line = lines.find(|line| !line.is_empty())?;
     Some(printable(line.strip_prefix("ssh: ").unwrap_or(line)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(code: i32, log: &str, stderr: &str) -> (ErrorClass, String) {
+        let names = Names {
+            host: "git.lab".to_owned(),
+            port: None,
+            key_file: None,
+            known_hosts_file: None,
+        };
+        let ended = Ended {
+            code: Some(code),
+            log: log.to_owned(),
+            stderr: stderr.to_owned(),
+        };
+        let error = explain(&names, &ended);
+        (error.class(), error.to_string())
+    }
+
+    /// What OpenSSH 9.2 writes.
+    #[test]
+    fn what_ssh_says_is_sorted() {
+        for (log, class, message) in [
+            (
+                "ssh: Could not resolve hostname git.lab: Name or service not known\r\n",
+                ErrorClass::Dns,
+                "the name `git.lab` cannot be resolved: Could not resolve hostname git.lab: Name or service not known",
+            ),
+            (
+                "ssh: connect to host git.lab port 22: No route to host\r\n",
+                ErrorClass::Refused,
+                "`git.lab` cannot be reached over ssh: connect to host git.lab port 22: No route to host",
+            ),
+            (
+                "ssh: connect to host git.lab port 22: Connection timed out\r\n",
+                ErrorClass::Timeout,
+                "`git.lab` did not answer in time: connect to host git.lab port 22: Connection timed out",
+            ),
+            (
+                "Unable to negotiate with 192.0.2.1 port 22: no matching host key type found. Their offer: ssh-dss\r\n",
+                ErrorClass::Protocol,
+                "`git.lab` does not speak ssh as OpenSSH does: Unable to negotiate with 192.0.2.1 port 22: no matching \
+                 host key type found. Their offer: ssh-dss",
+            ),
+            (
+                "No ED25519 host key is known for git.lab and you have requested strict checking.\r\n\
+                 Host key verification failed.\r\n",
+                ErrorClass::HostKey,
+                "the host key of `git.lab` is not in the known hosts of this user; name a file with \
+                 `--git-known-hosts-file`; `ssh-keyscan git.lab` prints it, to be added after its fingerprint was compared",
+            ),
+            (
+                "git@git.lab: Permission denied (publickey).\r\n",
+                ErrorClass::Auth,
+                "`git.lab` accepts no key of this user; name one with `--git-ssh-key-file`",
+            ),
+            (
+                "",
+                ErrorClass::Refused,
+                "`git.lab` cannot be reached over ssh: it does not say why",
+            ),
+        ] {
+            assert_eq!(found(255, log, ""), (class, message.to_owned()));
+        }
+        let (class, message) = found(255, "", "No user exists for uid 4242\r\n");
+        assert_eq!(class, ErrorClass::Unsupported, "{message}");
+    }
+
+    #[test]
+    fn what_the_server_says_is_sorted_and_made_safe() {
+        for (code, stderr, class, message) in [
+            (
+                128,
+                "fatal: '/x' does not appear to be a git repository\n",
+                ErrorClass::NotFound,
+                "there is no repository at this path: fatal: '/x' does not appear to be a git repository",
+            ),
+            (
+                1,
+                "FORGEJO: Permission denied for team/\u{1b}[31mboot\n\n",
+                ErrorClass::Auth,
+                "the server denies access to the repository: FORGEJO: Permission denied for team/\\u{1b}[31mboot",
+            ),
+            (
+                127,
+                "sh: 1: git-upload-pack: not found\n",
+                ErrorClass::Protocol,
+                "the server has no git: sh: 1: git-upload-pack: not found",
+            ),
+            (
+                3,
+                "",
+                ErrorClass::Protocol,
+                "the server ended the conversation",
+            ),
+        ] {
+            assert_eq!(found(code, "", stderr), (class, message.to_owned()));
+        }
+    }
+}
