@@ -4,7 +4,7 @@ use super::{GOOD, run};
 use crate::support::git::Repository;
 use crate::support::process::{Ran, run_in};
 
-const OK: &str = "ok: 1 Profiles, 1 Assignments, 1 machines, 1 configs\n";
+const OK: &str = "ok: 1 Profile, 1 Assignment, 1 machine, 1 config\n";
 
 /// An Assignment of a Profile that does not exist, at line 4 of its file.
 const BAD: &str = "\
@@ -120,7 +120,7 @@ fn warnings_count_only_when_asked_for() {
     assert_eq!(lenient.code, Some(0));
     assert_eq!(
         lenient.stdout,
-        "ok: 2 Profiles, 1 Assignments, 1 machines, 1 configs\n"
+        "ok: 2 Profiles, 1 Assignment, 1 machine, 1 config\n"
     );
     assert!(
         lenient.stderr.starts_with("unused.yaml:3:") && lenient.stderr.contains(": warning["),
