@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use ::http::header::{CONNECTION, EXPECT};
+use ::http::uri::Authority;
 use ::http::{HeaderValue, Request, Uri};
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Empty};
@@ -316,7 +317,7 @@ fn canonical(address: SocketAddr) -> SocketAddr {
 
 fn arrival_of(request: &Request<Incoming>, peer: SocketAddr, local: SocketAddr) -> Arrival {
     let target = request.uri();
-    let authority = target.authority().map(|authority| authority.as_str());
+    let authority = target.authority().map(Authority::as_str);
     Arrival {
         peer,
         local,
@@ -329,9 +330,15 @@ fn arrival_of(request: &Request<Incoming>, peer: SocketAddr, local: SocketAddr) 
 
 /// The bytes of a target as it was sent, but for a fragment, which nobody may send.
 fn target_bytes(target: &Uri) -> usize {
-    let scheme = target.scheme_str().map_or(0, |scheme| scheme.len() + "://".len());
-    let authority = target.authority().map_or(0, |authority| authority.as_str().len());
-    let rest = target.path_and_query().map_or(0, |rest| rest.as_str().len());
+    let scheme = target
+        .scheme_str()
+        .map_or(0, |scheme| scheme.len() + "://".len());
+    let authority = target
+        .authority()
+        .map_or(0, |authority| authority.as_str().len());
+    let rest = target
+        .path_and_query()
+        .map_or(0, |rest| rest.as_str().len());
     scheme + authority + rest
 }
 

@@ -10,7 +10,7 @@ use gitboot::label::{FixedLabels, Labels};
 use gitboot::snapshot::{NoMatch, Snapshot};
 use proptest::prelude::*;
 
-use crate::support::fixture::{build, snapshot};
+use crate::support::fixture::build;
 use generate::{complete_machines, documents, machine, query, repository};
 use model::{Machine, Outcome, Repository};
 
