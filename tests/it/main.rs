@@ -9,5 +9,6 @@ mod diagnostics;
 mod http;
 mod poll;
 mod serve;
+mod signed;
 mod source;
 mod support;
