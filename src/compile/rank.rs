@@ -8,6 +8,8 @@ use crate::label::Identity;
 use crate::manifest::{Assignment, Locator, Manifests, Part, Selector, Step};
 use crate::snapshot::Tier;
 
+use super::claim::{Claim, Crowd};
+
 /// The tier of an Assignment (contract, section 4).
 pub(super) fn tier(assignment: &Assignment) -> Tier {
     if assignment.is_default {
@@ -40,13 +42,6 @@ struct Ranking<'a> {
     locator: &'a Locator<'a>,
 }
 
-/// One thing that selects by identity: an entry of `machines`, or an Assignment's selectors.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Claim {
-    assignment: usize,
-    entry: Option<usize>,
-}
-
 /// What two must have in common to be rivals: the tier is that of the list they stand in.
 fn rank(assignment: &Assignment) -> (Reverse<i16>, Reverse<usize>) {
     let keys = assignment.selectors.len() + usize::from(!assignment.machines.is_empty());
@@ -75,14 +70,12 @@ impl Ranking<'_> {
             .enumerate()
             .filter(|(_, one)| tier(one) == Tier::Named)
         {
-            if assignment.machines.is_empty() {
-                for (identity, selector) in identities(assignment) {
-                    for value in &selector.values {
-                        claims.entry((identity, value)).or_default().push(Claim {
-                            assignment: number,
-                            entry: None,
-                        });
-                    }
+            for (identity, selector) in identities(assignment) {
+                for value in &selector.values {
+                    claims.entry((identity, value)).or_default().push(Claim {
+                        assignment: number,
+                        entry: None,
+                    });
                 }
             }
             for (entry, machine) in assignment.machines.iter().enumerate() {
@@ -107,34 +100,16 @@ impl Ranking<'_> {
         shared.sort_unstable_by(|a, b| a.0.cmp(&b.0));
         for ((identity, value), mut claims) in shared {
             claims.sort_unstable();
-            for (index, later) in claims.iter().enumerate() {
-                let rival = claims
-                    .iter()
-                    .take(index)
-                    .find(|earlier| self.are_rivals(**earlier, *later));
-                if let Some(earlier) = rival.filter(|earlier| told.insert((**earlier, *later))) {
-                    found.push(self.conflict(*earlier, *later, identity, value));
+            let mut crowds: BTreeMap<_, Crowd<'_>> = BTreeMap::new();
+            for later in claims {
+                let assignment = self.assignments[later.assignment];
+                let crowd = crowds.entry(rank(assignment)).or_default();
+                let rival = crowd.add(later, assignment);
+                if let Some(earlier) = rival.filter(|earlier| told.insert((*earlier, later))) {
+                    found.push(self.conflict(earlier, later, identity, value));
                 }
             }
         }
-    }
-
-    fn are_rivals(&self, one: Claim, other: Claim) -> bool {
-        let (a, b) = (
-            self.assignments[one.assignment],
-            self.assignments[other.assignment],
-        );
-        if one == other || rank(a) != rank(b) {
-            return false;
-        }
-        // A machine has one value of every key but `mac`, so disjoint values of such a key exclude each other.
-        let excluded = constraints(a, one).iter().any(|(key, values)| {
-            *key != Identity::Mac.key()
-                && constraints(b, other)
-                    .get(key)
-                    .is_some_and(|others| disjoint(values, others))
-        });
-        !excluded
     }
 
     fn conflict(
@@ -260,26 +235,30 @@ impl Ranking<'_> {
 
     /// Ensure that somebody looks at classes on different keys that one machine could satisfy at equal rank.
     fn class_overlaps(&self, found: &mut Vec<Diagnostic>) {
-        let mut groups: BTreeMap<_, Vec<usize>> = BTreeMap::new();
-        for (number, assignment) in self.assignments.iter().enumerate() {
+        let mut groups: BTreeMap<_, Vec<(&Assignment, usize)>> = BTreeMap::new();
+        let mut key_sets: HashMap<Vec<&str>, usize> = HashMap::new();
+        for assignment in &self.assignments {
             let tier = tier(assignment);
             if tier != Tier::Named {
+                let keys = assignment.selectors.iter().map(|one| &*one.key).collect();
+                let count = key_sets.len();
+                let key_set = *key_sets.entry(keys).or_insert(count);
                 groups
                     .entry((tier, rank(assignment)))
                     .or_default()
-                    .push(number);
+                    .push((assignment, key_set));
             }
         }
         for group in groups.values() {
-            for number in group {
-                let one = self.assignments[*number];
+            for (one, key_set) in group {
                 let others: Vec<&str> = group
                     .iter()
-                    .map(|other| self.assignments[*other])
-                    .filter(|other| overlap(one, other))
-                    .map(|other| other.name.as_str())
+                    .filter(|(other, other_set)| {
+                        key_set != other_set && !exclude_each_other(one, other)
+                    })
+                    .map(|(other, _)| other.name.as_str())
                     .collect();
-                // Told once for a pair, at the one that is defined later.
+                // A pair is told at the one whose name comes later.
                 if others.iter().any(|other| *other < one.name.as_str()) {
                     found.push(say::overlap(
                         self.selects_at(one),
@@ -308,56 +287,37 @@ impl Ranking<'_> {
     }
 }
 
-/// Every key with the values that a machine may have to satisfy this claim.
-fn constraints(assignment: &Assignment, claim: Claim) -> BTreeMap<&str, Vec<&str>> {
-    let mut all: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    for selector in &assignment.selectors {
-        all.insert(
-            &selector.key,
-            selector.values.iter().map(String::as_str).collect(),
-        );
-    }
-    let machine = claim.entry.and_then(|entry| assignment.machines.get(entry));
-    for one in machine.into_iter().flat_map(|machine| &machine.identities) {
-        all.insert(
-            one.identity.key(),
-            one.values.iter().map(AsRef::as_ref).collect(),
-        );
-    }
-    all
-}
-
-/// Whether one machine could satisfy both, and their keys differ.
-fn overlap(one: &Assignment, other: &Assignment) -> bool {
-    let same_keys = one
-        .selectors
-        .iter()
-        .map(|selector| &selector.key)
-        .eq(other.selectors.iter().map(|selector| &selector.key));
-    let excluded = one.selectors.iter().any(|selector| {
+/// Whether there is a key of which no machine has what both ask for.
+fn exclude_each_other(one: &Assignment, other: &Assignment) -> bool {
+    one.selectors.iter().any(|selector| {
         other
             .selectors
             .iter()
             .any(|rival| rival.key == selector.key && disjoint(&selector.values, &rival.values))
-    });
-    !same_keys && !excluded
+    })
 }
 
-/// Calls back with every combination of one value per key.
+/// Calls back with every combination of one value per key; the manifest room bounds how many there are.
 fn for_each_combination<'s>(selectors: &'s [Selector], mut each: impl FnMut(&[&'s str])) {
-    fn descend<'s>(
-        rest: &'s [Selector],
-        picked: &mut Vec<&'s str>,
-        each: &mut impl FnMut(&[&'s str]),
-    ) {
-        let Some((selector, rest)) = rest.split_first() else {
-            return each(picked);
-        };
-        for value in &selector.values {
-            picked.push(value);
-            descend(rest, picked, each);
-            picked.pop();
+    let mut picks = vec![0_usize; selectors.len()];
+    loop {
+        let values = selectors.iter().zip(&picks);
+        let values: Vec<&str> = values
+            .filter_map(|(selector, pick)| selector.values.get(*pick).map(String::as_str))
+            .collect();
+        each(&values);
+        // As an odometer does: the last key that has another value moves on, those behind it start anew.
+        let mut has_turned = false;
+        for (pick, selector) in picks.iter_mut().zip(selectors).rev() {
+            *pick += 1;
+            if *pick < selector.values.len() {
+                has_turned = true;
+                break;
+            }
+            *pick = 0;
+        }
+        if !has_turned {
+            return;
         }
     }
-    descend(selectors, &mut Vec::new(), &mut each);
 }

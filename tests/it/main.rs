@@ -5,9 +5,13 @@
 )]
 
 mod architecture;
+mod cli;
 mod diagnostics;
 mod http;
+mod ids;
+mod log;
 mod poll;
+mod ranking;
 mod serve;
 mod signed;
 mod source;
