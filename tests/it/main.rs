@@ -13,5 +13,6 @@ mod log;
 mod poll;
 mod ranking;
 mod serve;
+mod signed;
 mod source;
 mod support;
