@@ -13,3 +13,5 @@ mod ranking;
 mod serve;
 mod source;
 mod support;
+mod values;
+mod yaml;
