@@ -13,7 +13,7 @@
 //! | `poll/` | `source`, `compile`, `publish`, `diagnostic`, `snapshot`, `observe`, `tree` | `rand` |
 //! | `source/` | `tree` | `gix`, `jiff`, `reqwest`, `ring`, `rustls`, `ssh_key` |
 //! | `tree` | | |
-//! | `manifest/` | `tree`, `diagnostic`, `label` | `serde_yaml`, `ignore` |
+//! | `manifest/` | `tree`, `diagnostic`, `label`, `template` | `serde_yaml`, `ignore` |
 //! | `diagnostic/` | `tree`, `label`, `template` | `strsim`, `unicode_width` |
 //! | `compile/` | `manifest`, `template`, `id`, `label`, `snapshot`, `diagnostic`, `tree` | |
 //! | `label/` | | |

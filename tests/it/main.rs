@@ -16,3 +16,5 @@ mod serve;
 mod signed;
 mod source;
 mod support;
+mod values;
+mod yaml;
