@@ -11,7 +11,7 @@
 //! | `cli/` | `serve`, `poll`, `http`, `publish`, `source`, `observe`, `manifest`, `compile`, `diagnostic`, `snapshot`, `render`, `label`, `tree` | `clap`, `include_dir` |
 //! | `serve/` | `poll`, `http`, `publish`, `source`, `observe`, `manifest`, `compile`, `label`, `render`, `tree` | `rustix` |
 //! | `poll/` | `source`, `compile`, `publish`, `diagnostic`, `snapshot`, `observe`, `tree` | `rand` |
-//! | `source/` | `tree` | `gix`, `reqwest`, `rustls` |
+//! | `source/` | `tree` | `gix`, `jiff`, `reqwest`, `ring`, `rustls`, `ssh_key` |
 //! | `tree` | | |
 //! | `manifest/` | `tree`, `diagnostic`, `label` | `serde_yaml`, `ignore` |
 //! | `diagnostic/` | `tree`, `label`, `template` | `strsim`, `unicode_width` |

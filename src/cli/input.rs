@@ -32,6 +32,9 @@ pub(super) struct Input {
     /// Accept a tree that holds no Profile or no Assignment
     #[arg(long)]
     allow_empty: bool,
+    /// Read only a commit of --repo that is signed with an SSH key of this list, as for `serve`
+    #[arg(long, value_name = "FILE", requires = "repo")]
+    allowed_signers_file: Option<PathBuf>,
     #[command(flatten)]
     credentials: Credentials,
     #[command(flatten)]
@@ -70,6 +73,7 @@ impl Input {
             wire_bytes: self.limits.wire_bytes(),
             unpacked_bytes: self.limits.unpacked_bytes(),
             allow_empty: self.allow_empty,
+            allowed_signers: self.allowed_signers_file.clone(),
             ..source::Settings::new(repo)
         };
         match Remote::new(settings)?.check(None, &AtomicBool::new(false))? {

@@ -77,6 +77,13 @@ struct Repository {
     /// Serve a repository that holds no Profile, no Assignment, or no --path
     #[arg(long)]
     allow_empty: bool,
+    /// Serve only commits that are signed with an SSH key of this list (OpenSSH's allowed signers, as in
+    /// gpg.ssh.allowedSignersFile); it is read again at every check
+    #[arg(long, value_name = "FILE")]
+    allowed_signers_file: Option<PathBuf>,
+    /// With --allowed-signers-file, serve a commit although it is older than the last one that was served
+    #[arg(long)]
+    allow_rollback: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -230,6 +237,7 @@ pub(super) fn settings(
 
 fn wiring(source: source::Settings, options: compile::Options) -> anyhow::Result<Wiring> {
     Ok(Wiring {
+        refuses_rollbacks: source.refuses_rollbacks(),
         desired: Box::new(Remote::new(source)?),
         build: Arc::new(move |tree| build(tree, &options)),
     })
@@ -273,6 +281,8 @@ fn source_settings(
         git_timeout: repository.git_timeout,
         fetch_timeout: repository.fetch_timeout,
         allow_empty: repository.allow_empty,
+        allowed_signers: repository.allowed_signers_file.clone(),
+        allow_rollback: repository.allow_rollback,
         ..source::Settings::new(repo)
     })
 }

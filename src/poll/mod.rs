@@ -4,6 +4,7 @@
 
 mod pace;
 mod report;
+mod rollback;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,6 +19,7 @@ use crate::source::{Check, ErrorClass, Remote, SourceError};
 use crate::tree::{Revision, Tree};
 use pace::Pace;
 use report::Report;
+use rollback::Floor;
 
 /// Where the desired state comes from. A check blocks; it gives up when `interrupt` is set.
 pub trait Desired: Send {
@@ -27,6 +29,15 @@ pub trait Desired: Send {
     /// Says why the desired state could not be read.
     fn check(&mut self, known: Option<&Revision>, interrupt: &AtomicBool)
     -> Result<Check, Trouble>;
+
+    /// Ensures that a tree that was kept from an earlier check would be accepted now. Asks no remote.
+    ///
+    /// # Errors
+    /// Says why it is not accepted any more.
+    fn admit_again(&self, tree: &Tree) -> Result<(), Trouble> {
+        let _ = tree;
+        Ok(())
+    }
 }
 
 /// Why a check brought nothing.
@@ -44,18 +55,26 @@ impl Desired for Remote {
         known: Option<&Revision>,
         interrupt: &AtomicBool,
     ) -> Result<Check, Trouble> {
-        Self::check(self, known, interrupt).map_err(|error| match error.revision() {
-            Some(revision) if !error.is_transient() => Trouble::Refused(Refusal {
-                revision: revision.clone(),
-                errors: 1,
-                warnings: 0,
-                lines: vec![refusal_line(&error)],
-            }),
-            _ => Trouble::Failed(Failure {
-                class: error.class().as_str(),
-                message: error.to_string(),
-            }),
-        })
+        Self::check(self, known, interrupt).map_err(|error| trouble(&error))
+    }
+
+    fn admit_again(&self, tree: &Tree) -> Result<(), Trouble> {
+        Self::admit_again(self, tree).map_err(|error| trouble(&error))
+    }
+}
+
+fn trouble(error: &SourceError) -> Trouble {
+    match error.revision() {
+        Some(revision) if !error.is_transient() => Trouble::Refused(Refusal {
+            revision: revision.clone(),
+            errors: 1,
+            warnings: 0,
+            lines: vec![refusal_line(error)],
+        }),
+        _ => Trouble::Failed(Failure {
+            class: error.class().as_str(),
+            message: error.to_string(),
+        }),
     }
 }
 
@@ -125,6 +144,8 @@ pub struct Poller {
     poke: Poke,
     done: watch::Sender<u64>,
     report: Report,
+    /// `None` when the published commit may be followed by an older one.
+    floor: Option<Floor>,
     /// The revision that was last compiled, published or not.
     known: Option<Revision>,
     /// Why `known` is not served, if it is not.
@@ -153,8 +174,18 @@ impl Poller {
             poke,
             done,
             report: Report::default(),
+            floor: None,
             known: None,
             refusal: None,
+        }
+    }
+
+    /// The same loop, which refuses a commit that is older than the last one it published.
+    #[must_use]
+    pub fn refusing_rollbacks(self) -> Self {
+        Self {
+            floor: Some(Floor::default()),
+            ..self
         }
     }
 
@@ -200,7 +231,10 @@ impl Poller {
             }
             Ok(Check::Changed(tree)) => {
                 self.recovered();
-                self.build(tree, started).await;
+                match self.floor.as_ref().and_then(|floor| floor.refusal(&tree)) {
+                    Some(refusal) => self.refuse(refusal),
+                    None => self.build(tree, started).await,
+                }
             }
             Err(Trouble::Refused(refusal)) => {
                 self.recovered();
@@ -233,23 +267,28 @@ impl Poller {
 
     async fn build(&mut self, tree: Tree, started: Instant) {
         let revision = tree.revision().clone();
+        let commit = tree.commit().cloned();
         let build = Arc::clone(&self.build);
         // A fault in the compiler must not end the loop, and would come again with the same tree: it is a refusal.
         let compiled = tokio::task::spawn_blocking(move || {
             catch_unwind(AssertUnwindSafe(|| build(&tree))).ok()
         });
-        let compiled = compiled.await.ok().flatten().unwrap_or_else(|| Built {
+        let mut compiled = compiled.await.ok().flatten().unwrap_or_else(|| Built {
             errors: 1,
             lines: vec!["error[internal]: the compiler ended in a fault of its own".to_owned()],
             ..Built::default()
         });
-        match compiled.snapshot {
+        match compiled.snapshot.take() {
             Some(snapshot) if compiled.errors == 0 => {
                 self.known = Some(revision);
                 self.refusal = None;
+                if let Some(floor) = &mut self.floor {
+                    floor.published(commit.as_ref());
+                }
                 self.publisher.publish(snapshot, Moment::now());
                 let publication = self.publisher.current();
-                report::published(&publication, compiled.warnings, &compiled.lines, started);
+                let signer = commit.and_then(|commit| commit.principal);
+                report::published(&publication, signer.as_deref(), &compiled, started);
             }
             _ => self.refuse(Refusal {
                 revision,

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use super::millis;
+use super::{Built, millis};
 use crate::publish::{Failure, Publication, Refusal};
 use crate::snapshot::Counts;
 
@@ -45,8 +45,8 @@ impl Report {
 /// One line for a publication; its warnings are for `gitboot validate`.
 pub(super) fn published(
     publication: &Publication,
-    warnings: usize,
-    lines: &[String],
+    signer: Option<&str>,
+    built: &Built,
     started: Instant,
 ) {
     let Some(snapshot) = publication.snapshot.as_deref() else {
@@ -64,12 +64,13 @@ pub(super) fn published(
         assignments,
         machines,
         configs,
-        warnings,
+        warnings = built.warnings,
+        signer,
         millis = millis(started.elapsed()),
         "revision {} published",
         snapshot.revision().short()
     );
-    for line in lines.iter().take(MAX_LINES) {
+    for line in built.lines.iter().take(MAX_LINES) {
         tracing::debug!("{line}");
     }
 }

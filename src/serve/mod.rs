@@ -50,6 +50,8 @@ pub struct Wiring {
     pub desired: Box<dyn Desired>,
     /// What makes a snapshot of it.
     pub build: Arc<Build>,
+    /// Whether a commit that is older than the last one that was published is refused.
+    pub refuses_rollbacks: bool,
 }
 
 /// A server whose addresses are bound; connections wait in the kernel's queue until [`Server::run`] takes them.
@@ -93,7 +95,10 @@ impl Server {
         } = self;
         let draining = Arc::new(AtomicBool::new(false));
         let (publisher, current) = Publisher::new(settings.retain);
-        let poller = Poller::new(wiring.desired, wiring.build, publisher, settings.interval);
+        let mut poller = Poller::new(wiring.desired, wiring.build, publisher, settings.interval);
+        if wiring.refuses_rollbacks {
+            poller = poller.refusing_rollbacks();
+        }
         let poke = poller.poke();
         let service = http::service(current, Arc::new(route_settings(&settings, &draining)));
         let door = Door::new(settings.limits);

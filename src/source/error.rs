@@ -41,6 +41,8 @@ pub enum ErrorClass {
     Content,
     /// The commit has no folder at `--path`.
     PathMissing,
+    /// The commit is not signed by one of `--allowed-signers-file`, or nobody knows who is allowed.
+    Signature,
     /// The repository uses a format that this program does not read.
     Unsupported,
     /// The caller asked to stop.
@@ -67,6 +69,7 @@ impl ErrorClass {
             Self::Disk => "disk",
             Self::Content => "content",
             Self::PathMissing => "path_missing",
+            Self::Signature => "signature",
             Self::Unsupported => "unsupported",
             Self::Interrupted => "interrupted",
         }
@@ -129,6 +132,7 @@ impl SourceError {
             | ErrorClass::Limit
             | ErrorClass::Content
             | ErrorClass::PathMissing
+            | ErrorClass::Signature
             | ErrorClass::Unsupported => false,
         }
     }

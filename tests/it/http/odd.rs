@@ -58,9 +58,20 @@ fn sound(client: &mut Client, method: &str, what: &str) -> Result<Response, Test
     } else {
         client.response()
     };
-    prop_assert!(STATUSES.contains(&response.status), "{} {:?}", what, response);
+    prop_assert!(
+        STATUSES.contains(&response.status),
+        "{} {:?}",
+        what,
+        response
+    );
     let has_length = response.header("content-length").is_some();
-    prop_assert_eq!(has_length, response.status != 304, "{} {:?}", what, response);
+    prop_assert_eq!(
+        has_length,
+        response.status != 304,
+        "{} {:?}",
+        what,
+        response
+    );
     prop_assert_eq!(response.header("transfer-encoding"), None);
     prop_assert_eq!(response.header("content-encoding"), None);
     prop_assert_eq!(response.header("location"), None);
@@ -117,7 +128,8 @@ proptest! {
         is_chunked in any::<bool>(),
     ) {
         let body = if is_chunked {
-            let chunks: String = chunks.iter().map(|chunk| format!("{:x}\r\n{chunk}\r\n", chunk.len())).collect();
+            let chunks = chunks.iter().map(|chunk| format!("{:x}\r\n{chunk}\r\n", chunk.len()));
+            let chunks = chunks.collect::<Vec<_>>().concat();
             format!("Transfer-Encoding: chunked\r\n\r\n{chunks}0\r\n\r\n")
         } else {
             let body = chunks.concat();

@@ -7,6 +7,7 @@ mod http;
 mod local;
 mod proxy;
 mod seed;
+mod signature;
 mod ssh;
 mod tls;
 mod walk;

@@ -8,4 +8,5 @@ pub(crate) mod http_backend;
 pub(crate) mod pki;
 pub(crate) mod process;
 pub(crate) mod proxy;
+pub(crate) mod ssh;
 pub(crate) mod sshd;
