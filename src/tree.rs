@@ -165,10 +165,20 @@ pub enum Entry {
     Submodule,
 }
 
+/// What a repository says about a revision beside its files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Commit {
+    /// The commit object as git stores it, with its times, its parents and its signature.
+    pub object: Bytes,
+    /// The first parent; `None` for a commit that has none.
+    pub parent: Option<Revision>,
+}
+
 /// The files of one revision below the served root, sorted by path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tree {
     revision: Revision,
+    commit: Option<Commit>,
     entries: BTreeMap<RepoPath, Entry>,
 }
 
@@ -176,7 +186,32 @@ impl Tree {
     /// A tree of these entries.
     #[must_use]
     pub fn new(revision: Revision, entries: BTreeMap<RepoPath, Entry>) -> Self {
-        Self { revision, entries }
+        Self {
+            revision,
+            commit: None,
+            entries,
+        }
+    }
+
+    /// The same tree, read from this commit.
+    #[must_use]
+    pub fn of_commit(self, commit: Commit) -> Self {
+        Self {
+            commit: Some(commit),
+            ..self
+        }
+    }
+
+    /// The commit that the files were read from; `None` for files that no commit holds.
+    #[must_use]
+    pub fn commit(&self) -> Option<&Commit> {
+        self.commit.as_ref()
+    }
+
+    /// The first parent of the commit that the files were read from.
+    #[must_use]
+    pub fn parent(&self) -> Option<&Revision> {
+        self.commit.as_ref()?.parent.as_ref()
     }
 
     /// The revision that the files are of.
@@ -198,6 +233,18 @@ impl Tree {
             Some(Entry::File(bytes)) => Some(bytes),
             _ => None,
         }
+    }
+
+    /// The number of entries.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there is no entry.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
     }
 
     /// All entries in the order of their paths.

@@ -12,7 +12,7 @@ use gix::objs::{CommitRefIter, Find, FindHeader, Kind, TreeRefIter};
 
 use super::error::{ErrorClass, SourceError, printable};
 use super::meter::{Meter, over_bytes};
-use crate::tree::{Entry, Limits, RepoPath, Revision, Tree};
+use crate::tree::{Commit, Entry, Limits, RepoPath, Revision, Tree};
 
 /// The largest commit object in bytes; a message with a long signature stays far below.
 const MAX_COMMIT_BYTES: u64 = 4 << 20;
@@ -41,7 +41,7 @@ pub(super) fn read_commit(
         buffer: Vec::new(),
     };
     match walk.run(commit, path) {
-        Ok(()) => Ok(Tree::new(revision, walk.entries)),
+        Ok(found) => Ok(Tree::new(revision, walk.entries).of_commit(found)),
         Err(error) => Err(error.of(&revision)),
     }
 }
@@ -67,8 +67,8 @@ struct Walk<'a, O> {
 }
 
 impl<O: Objects> Walk<'_, O> {
-    fn run(&mut self, commit: ObjectId, path: Option<&RepoPath>) -> Result<(), SourceError> {
-        let root = self.tree_of(commit)?;
+    fn run(&mut self, commit: ObjectId, path: Option<&RepoPath>) -> Result<Commit, SourceError> {
+        let (found, root) = self.read_head(commit)?;
         let root = match path {
             Some(path) => self.descend(root, path)?,
             None => root,
@@ -81,10 +81,11 @@ impl<O: Objects> Walk<'_, O> {
         while let Some(folder) = folders.pop() {
             self.read_folder(&folder, &mut folders)?;
         }
-        Ok(())
+        Ok(found)
     }
 
-    fn tree_of(&self, commit: ObjectId) -> Result<ObjectId, SourceError> {
+    /// The commit itself and the id of its root folder.
+    fn read_head(&self, commit: ObjectId) -> Result<(Commit, ObjectId), SourceError> {
         let header = self.objects.try_header(&commit).ok().flatten();
         if let Some(header) = header.filter(|header| header.kind != Kind::Commit) {
             let message = format!(
@@ -101,11 +102,17 @@ impl<O: Objects> Walk<'_, O> {
             "the commit",
             &mut buffer,
         )?;
-        CommitRefIter::from_bytes(bytes, commit.kind())
+        let root = CommitRefIter::from_bytes(bytes, commit.kind())
             .tree_id()
             .map_err(|error| {
                 SourceError::caused(ErrorClass::Corrupt, "the commit cannot be read", &error)
-            })
+            })?;
+        let mut parents = CommitRefIter::from_bytes(bytes, commit.kind()).parent_ids();
+        let found = Commit {
+            parent: parents.next().map(|id| Revision::new(&id.to_string())),
+            object: Bytes::copy_from_slice(bytes),
+        };
+        Ok((found, root))
     }
 
     /// The folder at `path` below the folder `id`.

@@ -10,4 +10,5 @@ mod http;
 mod poll;
 mod serve;
 mod source;
+mod state;
 mod support;
