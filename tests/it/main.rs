@@ -7,7 +7,9 @@
 mod architecture;
 mod diagnostics;
 mod http;
+mod lag;
 mod poll;
+mod restart;
 mod serve;
 mod source;
 mod state;
