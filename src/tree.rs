@@ -66,7 +66,7 @@ pub enum PathError {
     /// `..` leads out of the served root.
     #[error("the path leads out of the served root")]
     Outside,
-    /// The path is longer than [`MAX_PATH_BYTES`].
+    /// The path is longer than 4096 bytes.
     #[error("the path is longer than 4096 bytes")]
     TooLong,
 }

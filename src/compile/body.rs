@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use crate::id::{self, ConfigId, Content};
 use crate::label::Labels;
 use crate::snapshot::{Body, Config, ConfigDir, Link, Rendering, Rule, Scope, Text, is_script};
-use crate::template::{Context, Kind, ProblemKind, Template, look_up};
+use crate::template::{Context, Kind, ProblemKind, Template, ValuePath, look_up, printed_number};
 use crate::tree::Revision;
 
 use super::Bound;
@@ -418,11 +418,7 @@ fn config_id(
     }
     let content = Content::Template {
         older: setting.whom.loaded.profile.older,
-        sources: template
-            .sources()
-            .iter()
-            .map(|source| &*source.text)
-            .collect(),
+        sources: body.sources.iter().map(AsRef::as_ref).collect(),
         mentioned: &mentioned(template, setting.scope, setting.values),
         configs: links
             .iter()
@@ -436,20 +432,21 @@ fn config_id(
 fn mentioned(template: &Template, scope: &Scope, values: &Value) -> Value {
     let usage = template.usage();
     let mut mentioned = Map::new();
-    if usage
-        .values
-        .iter()
-        .any(|one| one.computed || one.path.is_empty())
-    {
-        mentioned.insert("values".to_owned(), values.clone());
+    let is_computed = |one: &ValuePath| one.computed || one.path.is_empty();
+    let values = if usage.values.iter().any(is_computed) {
+        values.clone()
     } else {
-        let mut picked = Map::new();
-        for one in &usage.values {
-            if let Some(value) = look_up(values, &one.path) {
-                picked.insert(one.path.join("."), json!([one.path, value]));
-            }
-        }
-        mentioned.insert("values".to_owned(), Value::Object(picked));
+        let picked = usage.values.iter().filter_map(|one| {
+            let path = serde_json::to_string(&one.path).ok()?;
+            Some((path, look_up(values, &one.path)?.clone()))
+        });
+        Value::Object(picked.collect())
+    };
+    let mut numbers = Vec::new();
+    ambiguous_numbers(&values, &mut Vec::new(), &mut numbers);
+    mentioned.insert("values".to_owned(), values);
+    if !numbers.is_empty() {
+        mentioned.insert("numbers".to_owned(), numbers.into());
     }
     let names = [
         (usage.profile_name, "profile", &*scope.profile),
@@ -460,6 +457,36 @@ fn mentioned(template: &Template, scope: &Scope, values: &Value) -> Value {
         mentioned.insert(key.to_owned(), name.into());
     }
     Value::Object(mentioned)
+}
+
+/// The numbers that templates print in another way than RFC 8785, for which `1` is `1.0` and no integer has more than 53 bits:
+/// each with the way to it and its text.
+fn ambiguous_numbers(value: &Value, path: &mut Vec<String>, found: &mut Vec<Value>) {
+    /// Up to here a double holds every integer (RFC 8785, section 3.2.2.3).
+    const EXACT: u64 = 1 << 53;
+    match value {
+        Value::Number(number) => {
+            let size = number.as_i64().map(i64::unsigned_abs).or(number.as_u64());
+            if size.is_none_or(|size| size > EXACT) {
+                found.push(json!([path, printed_number(number)]));
+            }
+        }
+        Value::Array(items) => {
+            for (index, item) in items.iter().enumerate() {
+                path.push(index.to_string());
+                ambiguous_numbers(item, path, found);
+                path.pop();
+            }
+        }
+        Value::Object(map) => {
+            for (key, value) in map {
+                path.push(key.clone());
+                ambiguous_numbers(value, path, found);
+                path.pop();
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::String(_) => {}
+    }
 }
 
 /// What the names of configs in a template stand for.

@@ -1,5 +1,6 @@
 //! Bodies of Profiles: loaded, typed, parsed.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
@@ -39,6 +40,8 @@ pub(super) struct Loaded<'m> {
 pub(super) struct LoadedBody<'m> {
     pub(super) bytes: Bytes,
     pub(super) template: Option<Arc<Template>>,
+    /// The template and all it includes, in the order in which they are named: where the files stand does not count.
+    pub(super) sources: Vec<Arc<str>>,
     /// What the manifest or the file's name says; otherwise the rendered body decides.
     pub(super) content_type: Option<String>,
     /// Whether the content type is JSON by the manifest's or the file name's word, so that the body must parse.
@@ -189,10 +192,11 @@ impl Loader<'_, '_> {
             text,
             is_script: true,
         };
-        let template = self.template(profile, &spot, names)?;
+        let (template, sources) = self.template(profile, &spot, names)?;
         Ok(LoadedBody {
             bytes,
             template: Some(template),
+            sources,
             content_type: None,
             exposed: true,
             spot,
@@ -229,14 +233,16 @@ impl Loader<'_, '_> {
             text,
             is_script: false,
         };
-        let template = if is_template {
-            Some(self.template(profile, &spot, names)?)
+        let (template, sources) = if is_template {
+            let (template, sources) = self.template(profile, &spot, names)?;
+            (Some(template), sources)
         } else {
-            None
+            (None, Vec::new())
         };
         Ok(LoadedBody {
             bytes,
             template,
+            sources,
             content_type,
             exposed: body.exposed,
             spot,
@@ -283,7 +289,7 @@ impl Loader<'_, '_> {
         profile: &Profile,
         spot: &Spot<'_>,
         names: &BTreeSet<String>,
-    ) -> Result<Arc<Template>, Vec<Diagnostic>> {
+    ) -> Result<(Arc<Template>, Vec<Arc<str>>), Vec<Diagnostic>> {
         let path = spot
             .file
             .clone()
@@ -302,13 +308,19 @@ impl Loader<'_, '_> {
             dialect,
             in_script: spot.is_script,
         };
-        let parsed = template::parse(&source, &scope, &|path| self.files.included(path));
-        parsed.map(Arc::new).map_err(|problems| {
-            problems
+        let sources = RefCell::new(vec![Arc::clone(&source.text)]);
+        let parsed = template::parse(&source, &scope, &|path| {
+            let text = self.files.included(path)?;
+            sources.borrow_mut().push(Arc::clone(&text));
+            Ok(text)
+        });
+        match parsed {
+            Ok(template) => Ok((Arc::new(template), sources.into_inner())),
+            Err(problems) => Err(problems
                 .iter()
                 .map(|problem| self.told(spot, problem))
-                .collect()
-        })
+                .collect()),
+        }
     }
 
     fn told(&self, spot: &Spot<'_>, problem: &Problem) -> Diagnostic {

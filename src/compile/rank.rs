@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::diagnostic::{Diagnostic, Location, ranking as say};
 use crate::label::Identity;
-use crate::manifest::{Assignment, Locator, Manifests, Part, Selector, Step};
+use crate::manifest::{Assignment, Locator, Machine, Manifests, Part, Selector, Step};
 use crate::snapshot::Tier;
 
 /// The tier of an Assignment (contract, section 4).
@@ -75,14 +75,12 @@ impl Ranking<'_> {
             .enumerate()
             .filter(|(_, one)| tier(one) == Tier::Named)
         {
-            if assignment.machines.is_empty() {
-                for (identity, selector) in identities(assignment) {
-                    for value in &selector.values {
-                        claims.entry((identity, value)).or_default().push(Claim {
-                            assignment: number,
-                            entry: None,
-                        });
-                    }
+            for (identity, selector) in identities(assignment) {
+                for value in &selector.values {
+                    claims.entry((identity, value)).or_default().push(Claim {
+                        assignment: number,
+                        entry: None,
+                    });
                 }
             }
             for (entry, machine) in assignment.machines.iter().enumerate() {
@@ -127,14 +125,12 @@ impl Ranking<'_> {
         if one == other || rank(a) != rank(b) {
             return false;
         }
-        // A machine has one value of every key but `mac`, so disjoint values of such a key exclude each other.
-        let excluded = constraints(a, one).iter().any(|(key, values)| {
-            *key != Identity::Mac.key()
-                && constraints(b, other)
-                    .get(key)
-                    .is_some_and(|others| disjoint(values, others))
-        });
-        !excluded
+        // What its selectors ask, an Assignment asks of all its machines alike: the earlier one wins.
+        if one.assignment == other.assignment && (one.entry.is_none() || other.entry.is_none()) {
+            return false;
+        }
+        let others: Vec<_> = constraints(b, other).collect();
+        constraints(a, one).any(|mine| others.iter().any(|theirs| are_compatible(&mine, theirs)))
     }
 
     fn conflict(
@@ -308,23 +304,46 @@ impl Ranking<'_> {
     }
 }
 
-/// Every key with the values that a machine may have to satisfy this claim.
-fn constraints(assignment: &Assignment, claim: Claim) -> BTreeMap<&str, Vec<&str>> {
-    let mut all: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    for selector in &assignment.selectors {
-        all.insert(
-            &selector.key,
-            selector.values.iter().map(String::as_str).collect(),
-        );
+/// The values that a machine may have for each key of which it has one; `mac`, of which it may have many, excludes nothing.
+type Constraints<'a> = BTreeMap<&'a str, Vec<&'a str>>;
+
+/// The ways to satisfy a claim: one for an entry of `machines`, and for selectors one with each entry, if there are any.
+fn constraints(assignment: &Assignment, claim: Claim) -> impl Iterator<Item = Constraints<'_>> {
+    let entries = match claim.entry {
+        Some(entry) => assignment.machines.get(entry..=entry),
+        None => assignment.machines.get(..),
+    };
+    let entries = entries.unwrap_or_default().iter().map(Some);
+    let alone = assignment.machines.is_empty().then_some(None);
+    entries
+        .chain(alone)
+        .filter_map(|entry| ways(assignment, entry))
+}
+
+/// What selectors and an entry ask for together; `None` when no machine has that.
+fn ways<'a>(assignment: &'a Assignment, entry: Option<&'a Machine>) -> Option<Constraints<'a>> {
+    let mut all: Constraints<'_> = assignment
+        .selectors
+        .iter()
+        .map(|one| (&*one.key, one.values.iter().map(String::as_str).collect()))
+        .collect();
+    for one in entry.into_iter().flat_map(|entry| &entry.identities) {
+        let own = || one.values.iter().map(AsRef::as_ref);
+        all.entry(one.identity.key())
+            .and_modify(|values| values.retain(|value| own().any(|other| other == *value)))
+            .or_insert_with(|| own().collect());
     }
-    let machine = claim.entry.and_then(|entry| assignment.machines.get(entry));
-    for one in machine.into_iter().flat_map(|machine| &machine.identities) {
-        all.insert(
-            one.identity.key(),
-            one.values.iter().map(AsRef::as_ref).collect(),
-        );
-    }
-    all
+    all.remove(Identity::Mac.key());
+    all.values().all(|values| !values.is_empty()).then_some(all)
+}
+
+fn are_compatible(one: &Constraints<'_>, other: &Constraints<'_>) -> bool {
+    let disjoint_in = |(key, values): (&&str, &Vec<&str>)| {
+        other
+            .get(key)
+            .is_some_and(|others| disjoint(values, others))
+    };
+    !one.iter().any(disjoint_in)
 }
 
 /// Whether one machine could satisfy both, and their keys differ.
@@ -334,13 +353,15 @@ fn overlap(one: &Assignment, other: &Assignment) -> bool {
         .iter()
         .map(|selector| &selector.key)
         .eq(other.selectors.iter().map(|selector| &selector.key));
-    let excluded = one.selectors.iter().any(|selector| {
-        other
-            .selectors
-            .iter()
-            .any(|rival| rival.key == selector.key && disjoint(&selector.values, &rival.values))
-    });
-    !same_keys && !excluded
+    let excluded = || {
+        one.selectors.iter().any(|selector| {
+            other
+                .selectors
+                .iter()
+                .any(|rival| rival.key == selector.key && disjoint(&selector.values, &rival.values))
+        })
+    };
+    !same_keys && !excluded()
 }
 
 /// Calls back with every combination of one value per key.

@@ -315,16 +315,24 @@ fn canonical(address: SocketAddr) -> SocketAddr {
 }
 
 fn arrival_of(request: &Request<Incoming>, peer: SocketAddr, local: SocketAddr) -> Arrival {
+    let target = request.uri();
+    let authority = target.authority().map(|authority| authority.as_str());
     Arrival {
         peer,
         local,
         scheme: "http",
         version: request.version(),
-        authority: request
-            .uri()
-            .authority()
-            .map(|authority| authority.as_str().to_owned()),
+        authority: authority.map(ToOwned::to_owned),
+        target_bytes: target_bytes(target),
     }
+}
+
+/// The bytes of a target as it was sent, but for a fragment, which nobody may send.
+fn target_bytes(target: &Uri) -> usize {
+    let scheme = target.scheme_str().map_or(0, |scheme| scheme.len() + "://".len());
+    let authority = target.authority().map_or(0, |authority| authority.as_str().len());
+    let rest = target.path_and_query().map_or(0, |rest| rest.as_str().len());
+    scheme + authority + rest
 }
 
 /// The path and query alone. A target without any (`CONNECT host:80`) asks for `/`, where nothing is: warp's filters

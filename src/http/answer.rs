@@ -19,7 +19,7 @@ use crate::render::{self, BaseUrl, RenderError};
 use crate::snapshot::{Config, Match, NoMatch};
 use crate::tree::Revision;
 
-/// The longest path and query, in bytes: iPXE sends any length, and 64 labels of 256 bytes fit.
+/// The longest request target, in bytes: iPXE sends any length, and 64 labels of 256 bytes fit.
 const MAX_TARGET_BYTES: usize = 16 << 10;
 
 /// The name under which a Profile's script stands among its configs in the boot API.
@@ -159,7 +159,7 @@ impl<'p> Request<'p> {
 
     /// What no route takes.
     fn refuse(self) -> Option<Answer<'p>> {
-        if self.asked.target_bytes() > MAX_TARGET_BYTES {
+        if self.asked.arrival.target_bytes > MAX_TARGET_BYTES {
             let reply = Reply::line(StatusCode::URI_TOO_LONG, "the request target is too long\n");
             return Some((reply, Record::because("target_too_long")));
         }

@@ -1,6 +1,6 @@
 //! The boot listener: what machines ask, over HTTP/1.
 //!
-//! [`routes`] is the whole of it without a socket; [`listen`] and [`Door`] add sockets, limits and an end.
+//! [`routes`] is the whole of it without a socket; [`bind`] and [`Door`] add sockets, limits and an end.
 
 mod accept;
 mod answer;

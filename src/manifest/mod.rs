@@ -42,9 +42,9 @@ const MAX_DIAGNOSTICS_PER_FILE: usize = 1000;
 /// Everything that the files of one tree say, each for itself.
 #[derive(Debug, Default)]
 pub struct Manifests {
-    /// The Profiles, in the order of files and documents.
+    /// The Profiles by name; those of one name in the order of files and documents.
     pub profiles: Vec<Profile>,
-    /// The Assignments, in the order of files and documents.
+    /// The Assignments by name; those of one name in the order of files and documents.
     pub assignments: Vec<Assignment>,
     /// What is wrong for certain.
     pub diagnostics: Vec<Diagnostic>,
@@ -90,6 +90,10 @@ pub fn parse(tree: &Tree, budget: Budget) -> Manifests {
     for file in parse_in_parallel(&files, budget) {
         all.add(file);
     }
+    // Where a document stands means nothing: neither ranks nor messages may depend on it.
+    all.profiles.sort_by(|one, other| one.name.cmp(&other.name));
+    all.assignments
+        .sort_by(|one, other| one.name.cmp(&other.name));
     all
 }
 

@@ -112,12 +112,10 @@ pub struct Answered<'a> {
 
 /// Logs one answer.
 pub fn answered(event: &Answered<'_>) {
+    // Strings, so that lines for people have quotation marks around them: no blank in a serial begins a field.
+    let text = |value: Option<&str>| value.map(|value| Printable(value).to_string());
     let label = |identity: Identity| {
-        let value = event.labels.and_then(|labels| labels.get(identity.key()));
-        value.map(|value| tracing::field::display(Printable(value)))
-    };
-    let text = |value: Option<&'_ str>| {
-        value.map(|value| tracing::field::display(Printable(value)).to_string())
+        text(event.labels.and_then(|labels| labels.get(identity.key())))
     };
     tracing::info!(
         client = %event.client,

@@ -128,10 +128,13 @@ impl Index {
                     if !rule.accepts(labels) {
                         continue;
                     }
+                    let matched = (identity, position);
+                    let (strongest, position) =
+                        strongest_selected(rule, labels).map_or(matched, |one| one.min(matched));
                     let rank = (
                         Reverse(rule.priority),
                         Reverse(rule.keys()),
-                        identity as usize,
+                        strongest as usize,
                         position,
                         place.unwrap_or(0),
                         rule.name.as_ref(),
@@ -167,6 +170,16 @@ fn beats(rank: &Rank<'_>, other: &Rank<'_>, rule: &Rule) -> bool {
         std::cmp::Ordering::Equal => name < other_name,
         unequal => unequal.is_lt(),
     }
+}
+
+/// The strongest identity key of a rule's selectors that matched, and where in the request its value stands.
+fn strongest_selected(rule: &Rule, labels: &Labels) -> Option<(Identity, usize)> {
+    let selected = rule.selectors.iter().filter_map(|selector| {
+        let identity = Identity::from_key(&selector.key)?;
+        let position = sent(labels, identity).position(|value| selector.contains(value))?;
+        Some((identity, position))
+    });
+    selected.min()
 }
 
 /// The values that a machine sent for an identity key, in the order of the request.

@@ -31,16 +31,21 @@ impl SelectorValues {
     /// Whether the machine sent one of the values.
     #[must_use]
     pub fn accepts(&self, labels: &Labels) -> bool {
-        let has = |value: &str| {
-            self.values
-                .binary_search_by(|one| (**one).cmp(value))
-                .is_ok()
-        };
         if &*self.key == Identity::Mac.key() {
-            labels.macs().any(has)
+            labels.macs().any(|value| self.contains(value))
         } else {
-            labels.get(&self.key).is_some_and(has)
+            labels
+                .get(&self.key)
+                .is_some_and(|value| self.contains(value))
         }
+    }
+
+    /// Whether this is one of the values.
+    #[must_use]
+    pub fn contains(&self, value: &str) -> bool {
+        self.values
+            .binary_search_by(|one| (**one).cmp(value))
+            .is_ok()
     }
 }
 
@@ -124,9 +129,13 @@ pub struct Choice {
 
 impl Choice {
     fn suits(&self, labels: &Labels) -> bool {
-        self.requires
-            .iter()
-            .all(|(key, value)| labels.get(key).is_none_or(|sent| sent == value))
+        self.requires.iter().all(|(key, value)| {
+            if key == Identity::Mac.key() {
+                labels.macs().len() == 0 || labels.macs().any(|sent| sent == value)
+            } else {
+                labels.get(key).is_none_or(|sent| sent == value)
+            }
+        })
     }
 
     pub(super) fn binding(&self, entry: Option<usize>) -> Option<&Binding> {

@@ -5,10 +5,14 @@
 )]
 
 mod architecture;
+mod cli;
 mod diagnostics;
 mod http;
+mod ids;
 mod lag;
+mod log;
 mod poll;
+mod ranking;
 mod restart;
 mod serve;
 mod source;

@@ -1,7 +1,11 @@
 //! The boot listener, over real sockets.
 
 mod configs;
+mod exact;
+mod flight;
+mod hostile;
 mod limits;
+mod odd;
 mod protocol;
 mod scripts;
 
@@ -170,6 +174,54 @@ fn directory_id(configs: &[Arc<Config>]) -> ConfigId {
             .collect(),
     )
 }
+
+/// Serves Profiles of every sort: what a whole commit looks like, rendered for real.
+const TREE: &str = r##"
+//- all.yaml
+apiVersion: gitboot.dev/v1alpha1
+kind: Profile
+metadata: {name: worker}
+spec:
+  ipxe: |
+    #!ipxe
+    kernel {{ base_url }}/k r={{ revision }} i={{ ignition }} m={{ motd }} d={{ config_dir }}
+  additionalConfig:
+    ignition: {inline: '{"ignition": {"version": "3.4.0"}, "x": "{{ labels.serial }}"}'}
+    motd: "hello\n"
+    url: "{{ base_url }}\n"
+---
+apiVersion: gitboot.dev/v1alpha1
+kind: Profile
+metadata: {name: broken}
+spec:
+  ipxe: |
+    #!ipxe
+    echo {{ values.sites[labels.site] }}
+  additionalConfig: {site: "{{ values.sites[labels.site] }}\n"}
+  values: {sites: {x: in x}}
+---
+apiVersion: gitboot.dev/v1alpha1
+kind: Profile
+metadata: {name: silent}
+spec: {additionalConfig: {motd: "hello\n"}}
+---
+apiVersion: gitboot.dev/v1alpha1
+kind: Assignment
+metadata: {name: rack}
+spec:
+  profile: worker
+  machines: [{name: x1, mac: "52:54:00:ab:cd:ef", serial: SN 1}]
+---
+apiVersion: gitboot.dev/v1alpha1
+kind: Assignment
+metadata: {name: broken}
+spec: {profile: broken, subjectSelectors: {mac: "52:54:00:ab:cd:01"}}
+---
+apiVersion: gitboot.dev/v1alpha1
+kind: Assignment
+metadata: {name: silent}
+spec: {profile: silent, subjectSelectors: {mac: "52:54:00:ab:cd:02"}}
+"##;
 
 /// The headers but for those that tell the length.
 fn headers(response: &Response) -> Vec<(&str, &str)> {
