@@ -165,13 +165,17 @@ pub enum Entry {
     Submodule,
 }
 
-/// What a repository says about a revision beside its files.
+/// What is known of the commit that a tree is of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Commit {
-    /// The commit object as git stores it, with its times, its parents and its signature.
-    pub object: Bytes,
-    /// The first parent; `None` for a commit that has none.
-    pub parent: Option<Revision>,
+    /// When it was committed, as the committer says: seconds since 1970. A time that cannot be read is 0, as in git.
+    pub time: i64,
+    /// The commit before it; of a merge the one that was merged into.
+    pub first_parent: Option<Revision>,
+    /// Whose key signed it, as `--allowed-signers-file` names them; `None` when signatures are not asked for.
+    pub principal: Option<String>,
+    /// The whole commit object as git stores it, without the header that says its size.
+    pub raw: Bytes,
 }
 
 /// The files of one revision below the served root, sorted by path.
@@ -195,29 +199,29 @@ impl Tree {
 
     /// The same tree, read from this commit.
     #[must_use]
-    pub fn of_commit(self, commit: Commit) -> Self {
+    pub fn with_commit(self, commit: Commit) -> Self {
         Self {
             commit: Some(commit),
             ..self
         }
     }
 
-    /// The commit that the files were read from; `None` for files that no commit holds.
+    /// The revision that the files are of.
+    #[must_use]
+    pub fn revision(&self) -> &Revision {
+        &self.revision
+    }
+
+    /// The commit that the files are of; `None` for files that no commit holds.
     #[must_use]
     pub fn commit(&self) -> Option<&Commit> {
         self.commit.as_ref()
     }
 
-    /// The first parent of the commit that the files were read from.
+    /// The first parent of the commit that the files are of.
     #[must_use]
     pub fn parent(&self) -> Option<&Revision> {
-        self.commit.as_ref()?.parent.as_ref()
-    }
-
-    /// The revision that the files are of.
-    #[must_use]
-    pub fn revision(&self) -> &Revision {
-        &self.revision
+        self.commit.as_ref()?.first_parent.as_ref()
     }
 
     /// What stands at `path`.

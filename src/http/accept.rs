@@ -329,9 +329,15 @@ fn arrival_of(request: &Request<Incoming>, peer: SocketAddr, local: SocketAddr) 
 
 /// The bytes of a target as it was sent, but for a fragment, which nobody may send.
 fn target_bytes(target: &Uri) -> usize {
-    let scheme = target.scheme_str().map_or(0, |scheme| scheme.len() + "://".len());
-    let authority = target.authority().map_or(0, |authority| authority.as_str().len());
-    let rest = target.path_and_query().map_or(0, |rest| rest.as_str().len());
+    let scheme = target
+        .scheme_str()
+        .map_or(0, |scheme| scheme.len() + "://".len());
+    let authority = target
+        .authority()
+        .map_or(0, |authority| authority.as_str().len());
+    let rest = target
+        .path_and_query()
+        .map_or(0, |rest| rest.as_str().len());
     scheme + authority + rest
 }
 

@@ -97,7 +97,7 @@ pub fn routes(
                     let arrived = Instant::now();
                     let is_known = || answer::is_known(&asked, &current.load(), &settings);
                     let is_checked = match &settings.poke {
-                        Some(poke) if !guarded(&is_known).unwrap_or(true) => {
+                        Some(poke) if !guarded(is_known).unwrap_or(true) => {
                             lag::look(poke, is_known).await
                         }
                         _ => true,

@@ -202,7 +202,13 @@ mod tests {
         let escaped = format!("/conf%69g/{}", ID.replace('-', "%2d"));
         assert_eq!(Route::of(&escaped), Route::Config(Some(id())));
         // An escaped slash is no separator, and a NUL no end.
-        for path in ["/ipxe%2F", "/%2Fipxe", "/boot.ipxe%00", "/%ff", "/health%zz"] {
+        for path in [
+            "/ipxe%2F",
+            "/%2Fipxe",
+            "/boot.ipxe%00",
+            "/%ff",
+            "/health%zz",
+        ] {
             assert_eq!(Route::of(path), Route::Unknown, "{path}");
         }
     }

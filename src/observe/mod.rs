@@ -114,9 +114,8 @@ pub struct Answered<'a> {
 pub fn answered(event: &Answered<'_>) {
     // Strings, so that lines for people have quotation marks around them: no blank in a serial begins a field.
     let text = |value: Option<&str>| value.map(|value| Printable(value).to_string());
-    let label = |identity: Identity| {
-        text(event.labels.and_then(|labels| labels.get(identity.key())))
-    };
+    let label =
+        |identity: Identity| text(event.labels.and_then(|labels| labels.get(identity.key())));
     tracing::info!(
         client = %event.client,
         route = event.route,

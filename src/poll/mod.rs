@@ -21,7 +21,7 @@ use crate::state::State;
 use crate::tree::{Revision, Tree};
 use keep::Keeper;
 use pace::{Pace, Wonders};
-use poke::Asked;
+use poke::Pokes;
 use report::Report;
 
 pub use poke::{Checks, Poke};
@@ -106,7 +106,7 @@ pub struct Poller {
     publisher: Publisher,
     pace: Pace,
     wonders: Wonders,
-    asked: Asked,
+    pokes: Pokes,
     report: Report,
     /// Where publications survive a restart.
     state: Option<State>,
@@ -132,7 +132,7 @@ impl Poller {
             publisher,
             pace: Pace::new(interval),
             wonders: Wonders::default(),
-            asked: Asked::new(),
+            pokes: Pokes::new(),
             report: Report::default(),
             state: None,
             keeper: None,
@@ -153,7 +153,7 @@ impl Poller {
     /// A handle to ask for checks.
     #[must_use]
     pub fn poke(&self) -> Poke {
-        self.asked.poke()
+        self.pokes.poke()
     }
 
     /// Checks until `stop` turns true. A check that is running then is told to give up, and not waited for.
@@ -166,12 +166,12 @@ impl Poller {
         }
         loop {
             let began = Instant::now();
-            self.asked.begin();
+            self.pokes.begin();
             let found = tokio::select! {
                 found = self.attempt(&interrupt) => found,
                 () = stopped(&mut stop) => break,
             };
-            self.asked.end();
+            self.pokes.end();
             if cause == Cause::Wonder && !found {
                 self.wonders.found_nothing(Instant::now());
             }
@@ -202,7 +202,7 @@ impl Poller {
         let mut due = now + pause;
         let mut cause = Cause::Due;
         let mut welcome = !self.pace.is_backing_off() && self.wonders.may_check(now);
-        let mut ear = self.asked.ear();
+        let mut ear = self.pokes.ear();
         loop {
             tokio::select! {
                 () = tokio::time::sleep_until(due.into()) => return cause,

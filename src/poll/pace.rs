@@ -28,8 +28,10 @@ pub(super) struct Wonders {
 
 impl Wonders {
     pub(super) fn may_check(&mut self, now: Instant) -> bool {
-        let is_over = |at: &mut Instant| now.saturating_duration_since(*at) >= WONDER_TIME;
-        while self.in_vain.pop_front_if(is_over).is_some() {}
+        let is_over = |at: &Instant| now.saturating_duration_since(*at) >= WONDER_TIME;
+        while self.in_vain.front().is_some_and(is_over) {
+            self.in_vain.pop_front();
+        }
         self.in_vain.len() < MAX_WONDERS
     }
 

@@ -87,14 +87,14 @@ impl Checks {
 
 /// The loop's end.
 #[derive(Debug)]
-pub(super) struct Asked {
+pub(super) struct Pokes {
     poke: Poke,
     asked: watch::Receiver<u64>,
     wondering: watch::Receiver<bool>,
     progress: watch::Sender<Progress>,
 }
 
-impl Asked {
+impl Pokes {
     pub(super) fn new() -> Self {
         let progress = watch::Sender::default();
         let poke = Poke {

@@ -75,19 +75,22 @@ fn newest(state: &State, build: &Build) -> Option<Newest> {
             return None;
         }
     };
-    let built = compiled(build, &tree);
-    match built.snapshot {
-        Some(snapshot) if built.errors == 0 => Some(Newest {
-            snapshot,
-            since,
-            missed,
-            lines: built.lines,
-        }),
-        _ => {
-            report::not_restored(tree.revision(), built.errors, &built.lines);
-            None
-        }
-    }
+    let Built {
+        snapshot,
+        errors,
+        lines,
+        ..
+    } = compiled(build, &tree);
+    let Some(snapshot) = snapshot.filter(|_| errors == 0) else {
+        report::not_restored(tree.revision(), errors, &lines);
+        return None;
+    };
+    Some(Newest {
+        snapshot,
+        since,
+        missed,
+        lines,
+    })
 }
 
 /// What was superseded before the restart.

@@ -248,13 +248,7 @@ fn read(
     let folder = store.objects_folder();
     let objects = gix::odb::at(&folder, commit.kind())
         .map_err(|error| SourceError::disk("cannot read the objects in", &folder, &error))?;
-    walk::read_commit(
-        &objects,
-        commit,
-        settings.path.as_ref(),
-        &settings.limits,
-        stop,
-    )
+    walk::read_commit(&objects, commit, &settings.scope(), stop)
 }
 
 /// Runs `work` with a flag that is set when the caller wants to stop, the time is over or too much was unpacked, so

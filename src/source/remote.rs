@@ -4,9 +4,10 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use super::error::{ErrorClass, SourceError};
+use super::error::SourceError;
 use super::fetch::Fetcher;
 use super::url::{Place, RepoUrl};
+use super::walk::Scope;
 use super::{local, store};
 use crate::tree::{Limits, RepoPath, Revision, Tree};
 
@@ -60,6 +61,15 @@ impl Settings {
             git_timeout: Self::DEFAULT_GIT_TIMEOUT,
             fetch_timeout: Self::DEFAULT_FETCH_TIMEOUT,
             allow_empty: false,
+        }
+    }
+
+    /// What of a commit is read.
+    pub(super) fn scope(&self) -> Scope<'_> {
+        Scope {
+            path: self.path.as_ref(),
+            limits: &self.limits,
+            allow_empty: self.allow_empty,
         }
     }
 }
@@ -118,26 +128,12 @@ impl Remote {
         known: Option<&Revision>,
         interrupt: &AtomicBool,
     ) -> Result<Check, SourceError> {
-        let result = match (self.settings.repo.place(), &mut self.fetcher) {
+        match (self.settings.repo.place(), &mut self.fetcher) {
             (Place::Http(_), Some(fetcher)) => fetcher.check(&self.settings, known, interrupt),
             (Place::Local(path), _) => local::check(path, &self.settings, known, interrupt),
             (Place::Http(_), None) => {
                 unreachable!("`new` makes a fetcher for every http repository")
             }
-        };
-        match result {
-            Err(error) if self.settings.allow_empty && error.class() == ErrorClass::PathMissing => {
-                error
-                    .revision()
-                    .map(|revision| {
-                        Check::Changed(Tree::new(
-                            revision.clone(),
-                            std::collections::BTreeMap::new(),
-                        ))
-                    })
-                    .ok_or(error)
-            }
-            result => result,
         }
     }
 }

@@ -23,25 +23,35 @@ const MAX_FOLDER_BYTES: u64 = 16 << 20;
 pub(super) trait Objects: Find + FindHeader {}
 impl<T: Find + FindHeader> Objects for T {}
 
-/// Reads the files of `commit` below `path`.
+/// What of a commit is read, and whether.
+#[derive(Debug)]
+pub(super) struct Scope<'a> {
+    /// The folder that is read; `None` means the root.
+    pub(super) path: Option<&'a RepoPath>,
+    /// How much the tree may hold.
+    pub(super) limits: &'a Limits,
+    /// Whether a commit without the folder at `path` is an empty tree and not an error.
+    pub(super) allow_empty: bool,
+}
+
+/// Reads the files of `commit`.
 pub(super) fn read_commit(
     objects: &impl Objects,
     commit: ObjectId,
-    path: Option<&RepoPath>,
-    limits: &Limits,
+    scope: &Scope<'_>,
     interrupt: &AtomicBool,
 ) -> Result<Tree, SourceError> {
     let revision = Revision::new(&commit.to_string());
     let mut walk = Walk {
         objects,
-        meter: Meter::new(limits),
+        meter: Meter::new(scope.limits),
         interrupt,
         entries: BTreeMap::new(),
         blobs: HashMap::new(),
         buffer: Vec::new(),
     };
-    match walk.run(commit, path) {
-        Ok(found) => Ok(Tree::new(revision, walk.entries).of_commit(found)),
+    match walk.run(commit, scope) {
+        Ok(commit) => Ok(Tree::new(revision, walk.entries).with_commit(commit)),
         Err(error) => Err(error.of(&revision)),
     }
 }
@@ -67,10 +77,13 @@ struct Walk<'a, O> {
 }
 
 impl<O: Objects> Walk<'_, O> {
-    fn run(&mut self, commit: ObjectId, path: Option<&RepoPath>) -> Result<Commit, SourceError> {
-        let (found, root) = self.read_head(commit)?;
-        let root = match path {
-            Some(path) => self.descend(root, path)?,
+    fn run(&mut self, commit: ObjectId, scope: &Scope<'_>) -> Result<Commit, SourceError> {
+        let (root, commit) = self.commit(commit)?;
+        let root = match scope.path.map(|path| self.descend(root, path)) {
+            Some(Err(error)) if scope.allow_empty && error.class() == ErrorClass::PathMissing => {
+                return Ok(commit);
+            }
+            Some(found) => found?,
             None => root,
         };
         let mut folders = vec![Folder {
@@ -81,11 +94,11 @@ impl<O: Objects> Walk<'_, O> {
         while let Some(folder) = folders.pop() {
             self.read_folder(&folder, &mut folders)?;
         }
-        Ok(found)
+        Ok(commit)
     }
 
-    /// The commit itself and the id of its root folder.
-    fn read_head(&self, commit: ObjectId) -> Result<(Commit, ObjectId), SourceError> {
+    /// The root folder of a commit, and what else is known of it.
+    fn commit(&self, commit: ObjectId) -> Result<(ObjectId, Commit), SourceError> {
         let header = self.objects.try_header(&commit).ok().flatten();
         if let Some(header) = header.filter(|header| header.kind != Kind::Commit) {
             let message = format!(
@@ -102,17 +115,18 @@ impl<O: Objects> Walk<'_, O> {
             "the commit",
             &mut buffer,
         )?;
-        let root = CommitRefIter::from_bytes(bytes, commit.kind())
-            .tree_id()
-            .map_err(|error| {
-                SourceError::caused(ErrorClass::Corrupt, "the commit cannot be read", &error)
-            })?;
-        let mut parents = CommitRefIter::from_bytes(bytes, commit.kind()).parent_ids();
-        let found = Commit {
-            parent: parents.next().map(|id| Revision::new(&id.to_string())),
-            object: Bytes::copy_from_slice(bytes),
+        let headers = || CommitRefIter::from_bytes(bytes, commit.kind());
+        let root = headers().tree_id().map_err(|error| {
+            SourceError::caused(ErrorClass::Corrupt, "the commit cannot be read", &error)
+        })?;
+        let first_parent = headers().parent_ids().next();
+        let commit = Commit {
+            time: headers().committer().map_or(0, |who| who.seconds()),
+            first_parent: first_parent.map(|id| Revision::new(&id.to_string())),
+            principal: None,
+            raw: Bytes::copy_from_slice(bytes),
         };
-        Ok((found, root))
+        Ok((root, commit))
     }
 
     /// The folder at `path` below the folder `id`.
@@ -319,8 +333,11 @@ mod tests {
             read_commit(
                 self,
                 id(0),
-                None,
-                &Limits::default(),
+                &Scope {
+                    path: None,
+                    limits: &Limits::default(),
+                    allow_empty: false,
+                },
                 &AtomicBool::new(false),
             )
         }

@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! file    = magic, head, SHA-256 of magic and head, entry*
-//! head    = length, then: sequence, served since, may have missed ids at, repository, ref?, path?, revision, commit?,
-//!           parent?, number of entries, SHA-256 of all entries
+//! head    = length, then: sequence, served since, may have missed ids at, repository, ref?, path?, revision, commit?, its
+//!           time, parent?, number of entries, SHA-256 of all entries
 //! entry   = kind (0 file, 1 symlink, 2 submodule), path as text, for a file its bytes as text
 //! number  = 8 bytes, big-endian; times are milliseconds since 1970, and 0 is none
 //! text    = length as a number, then the bytes
@@ -136,7 +136,7 @@ pub(super) fn read_entries(
     }
     let tree = Tree::new(head.revision.clone(), entries);
     Ok(match &head.commit {
-        Some(commit) => tree.of_commit(commit.clone()),
+        Some(commit) => tree.with_commit(commit.clone()),
         None => tree,
     })
 }
@@ -267,11 +267,16 @@ fn encode(head: &Head) -> Vec<u8> {
     put_optional(&mut out, reference.as_deref().map(str::as_bytes));
     put_optional(&mut out, path.as_deref().map(str::as_bytes));
     put(&mut out, revision.as_str().as_bytes());
-    put_optional(
-        &mut out,
-        commit.as_ref().map(|commit| commit.object.as_ref()),
+    put_optional(&mut out, commit.as_ref().map(|commit| commit.raw.as_ref()));
+    out.extend(
+        commit
+            .as_ref()
+            .map_or(0, |commit| commit.time)
+            .to_be_bytes(),
     );
-    let parent = commit.as_ref().and_then(|commit| commit.parent.as_ref());
+    let parent = commit
+        .as_ref()
+        .and_then(|commit| commit.first_parent.as_ref());
     put_optional(&mut out, parent.map(|parent| parent.as_str().as_bytes()));
     out.extend(entries.to_be_bytes());
     out.extend(digest);
@@ -306,8 +311,9 @@ fn decode(bytes: &[u8]) -> Option<Head> {
         path: fields.optional(Fields::string)?,
     };
     let revision = Revision::new(&fields.string()?);
-    let object = fields.optional(|fields| Some(Bytes::copy_from_slice(fields.text()?)))?;
-    let parent = fields.optional(|fields| Some(Revision::new(&fields.string()?)))?;
+    let raw = fields.optional(|fields| Some(Bytes::copy_from_slice(fields.text()?)))?;
+    let time_of_commit = i64::from_be_bytes(fields.take(8)?.try_into().ok()?);
+    let first_parent = fields.optional(|fields| Some(Revision::new(&fields.string()?)))?;
     let entries = fields.number()?;
     let digest = fields.take(DIGEST_BYTES)?.try_into().ok()?;
     fields.0.is_empty().then_some(Head {
@@ -316,7 +322,13 @@ fn decode(bytes: &[u8]) -> Option<Head> {
         missed,
         key,
         revision,
-        commit: object.map(|object| Commit { object, parent }),
+        commit: raw.map(|raw| Commit {
+            time: time_of_commit,
+            first_parent,
+            // Signatures are verified again at each start.
+            principal: None,
+            raw,
+        }),
         entries,
         digest,
     })

@@ -1,12 +1,15 @@
 //! Replicas that are not where others are: what they say to a config id that they do not know.
 
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
+use gitboot::publish::{Absence, Failure, Moment, Publisher};
+use gitboot::snapshot::Snapshot;
 use gitboot::source::{Check, Remote, Settings};
 use gitboot::state::{Key, State};
-use gitboot::tree::{Limits, Tree};
+use gitboot::tree::{Limits, Revision, Tree};
 
 use crate::support::git::Repository;
 use crate::support::http::{Client, DEADLINE, get};
@@ -119,6 +122,55 @@ fn expect_soon(address: std::net::SocketAddr, target: &str, (status, retry): (u1
     while said(address, target) != wanted {
         assert!(Instant::now() < until, "{:?}", said(address, target));
     }
+}
+
+/// What happened to a server, and what it means then that nobody there knows an id.
+#[test]
+fn what_an_unknown_id_means() {
+    const RETAIN: Duration = Duration::from_mins(15);
+    let (mut publisher, current) = Publisher::new(RETAIN);
+    let start = Moment::now();
+    let after = |seconds| Moment {
+        instant: start.instant + Duration::from_secs(seconds),
+        wall: start.wall + Duration::from_secs(seconds),
+    };
+    let absence = |seconds| current.load().absence(after(seconds).instant);
+    let snapshot = || Snapshot::new(Revision::new("r"), 0, Vec::new(), [].into(), [].into());
+    let failure = Arc::new(Failure {
+        class: "refused",
+        message: String::new(),
+    });
+
+    publisher.restore(snapshot(), start, start);
+    assert_eq!(absence(0), Absence::Known);
+    // Before its first answer the remote may be away for as long as after one.
+    publisher.fail(Arc::clone(&failure), after(1));
+    assert_eq!([absence(1), absence(899)], [Absence::Away; 2]);
+    assert_eq!(absence(901), Absence::Gone);
+    publisher.unchanged(after(1000));
+    assert_eq!(absence(1000), Absence::Known);
+    publisher.fail(Arc::clone(&failure), after(1100));
+    assert_eq!(absence(1899), Absence::Away);
+    assert_eq!(absence(1900), Absence::Gone);
+    publisher.missed(Duration::ZERO, after(2000));
+    publisher.publish(snapshot(), after(2000));
+    assert_eq!([absence(2000), absence(2899)], [Absence::Missed; 2]);
+    assert_eq!(absence(2900), Absence::Known);
+    publisher.fail(failure, after(2100));
+    assert_eq!(absence(2899), Absence::Away);
+    assert_eq!(absence(2900), Absence::Gone);
+    // An older gap does not shorten the time after a younger one.
+    publisher.unchanged(after(2200));
+    publisher.missed(Duration::from_secs(800), after(2200));
+    assert_eq!(absence(2899), Absence::Missed);
+    publisher.missed(Duration::from_secs(899), after(2999));
+    assert_eq!(absence(2999), Absence::Missed);
+    assert_eq!(absence(3000), Absence::Known);
+
+    let (mut publisher, current) = Publisher::new(Duration::ZERO);
+    publisher.missed(Duration::ZERO, start);
+    publisher.publish(snapshot(), start);
+    assert_eq!(current.load().absence(start.instant), Absence::Known);
 }
 
 #[test]
@@ -281,7 +333,7 @@ fn the_first_parent_of_a_commit_is_known_without_its_history() {
         .git(&["merge", "-q", "--no-ff", "-m", "merge", "side"]);
     let tree = site.tree();
     assert_eq!(tree.parent().map(ToString::to_string), Some(first));
-    let object = String::from_utf8(tree.commit().unwrap().object.to_vec()).unwrap();
+    let object = String::from_utf8(tree.commit().unwrap().raw.to_vec()).unwrap();
     assert_eq!(object.matches("\nparent ").count(), 2, "{object}");
 }
 

@@ -42,7 +42,13 @@ spec: {profile: silent, subjectSelectors: {mac: "52:54:00:ab:cd:02"}}
 fn serve(more: &[&str]) -> (Repository, Process) {
     let repo = Repository::with_files(&[("all.yaml", TREE)]);
     let url = format!("--repo={}", repo.path().display());
-    let mut args = vec!["serve", &url, "--state-dir=none", "--listen=127.0.0.1:0", "--interval=1h"];
+    let mut args = vec![
+        "serve",
+        &url,
+        "--state-dir=none",
+        "--listen=127.0.0.1:0",
+        "--interval=1h",
+    ];
     args.extend(more);
     let server = Process::start(&args, &[]);
     (repo, server)
@@ -52,8 +58,15 @@ fn serve(more: &[&str]) -> (Repository, Process) {
 fn words(line: &str) -> BTreeSet<String> {
     let line: Value = serde_json::from_str(line).unwrap();
     let fields = line.as_object().unwrap();
-    assert!(fields["micros"].is_u64() && fields["timestamp"].is_string(), "{line}");
-    let known = [("level", "INFO"), ("client", "127.0.0.1"), ("message", "answered")];
+    assert!(
+        fields["micros"].is_u64() && fields["timestamp"].is_string(),
+        "{line}"
+    );
+    let known = [
+        ("level", "INFO"),
+        ("client", "127.0.0.1"),
+        ("message", "answered"),
+    ];
     for (field, expected) in known {
         assert_eq!(fields[field], expected, "{line}");
     }
@@ -85,30 +98,207 @@ fn an_answer_s_line_says_this_and_no_more() {
         (
             "/ipxe?mac=525400abcdef&mac=525400abcdee&serial=SN1&asset=A%209&site=x&password=hunter2\
              &uuid=47C6DA67-7477-4970-AA03-84E48FF4F6AD",
-            &[&won, &["route=script", "status=200", "reason=ok", mac, "serial=SN1", "asset=A 9",
-                "uuid=47c6da67-7477-4970-aa03-84e48ff4f6ad", revision]],
+            &[
+                &won,
+                &[
+                    "route=script",
+                    "status=200",
+                    "reason=ok",
+                    mac,
+                    "serial=SN1",
+                    "asset=A 9",
+                    "uuid=47c6da67-7477-4970-aa03-84e48ff4f6ad",
+                    revision,
+                ],
+            ],
         ),
-        ("/ipxe/525400abcdef?site=x", &[&won, &["route=script", "status=200", "reason=ok", mac, revision]]),
-        ("/ipxe/525400abcdef", &[&won, &["route=script", "status=500", "reason=render_failed", mac, revision, failure]]),
-        ("/ipxe/525400abcd02", &[&quiet, &["route=script", "status=404", "reason=no_script", other, revision]]),
-        ("/ipxe/525400abcdee", &[&["route=script", "status=404", "reason=unassigned", none, revision]]),
-        ("/ipxe/525400abcdef?serial=SN2", &[&["route=script", "status=404", "reason=identity_conflict", "assignment=rack", mac, "serial=SN2", revision]]),
-        ("/ipxe/junk", &[&["route=script", "status=404", "reason=malformed_mac"]]),
-        ("/ipxe?serial=a&serial=b", &[&["route=script", "status=400", "reason=repeated_label"]]),
-        ("/config/junk", &[&["route=config", "status=404", "reason=malformed_uuid"]]),
-        ("/content/junk/x?mac=525400abcdef", &[&["route=config", "status=404", "reason=malformed_uuid"]]),
-        ("/v1/boot/525400abcdef/boot.ipxe?site=x", &[&won, &["route=boot_api", "status=200", "reason=ok", mac, revision]]),
-        ("/v1/boot/525400abcdef/motd?serial=SN1", &[&won, &["route=boot_api", "status=200", "reason=ok", "config=motd", mac, "serial=SN1", revision]]),
-        ("/v1/boot/525400abcdef/site", &[&won, &["route=boot_api", "status=404", "reason=render_failed", "config=site", mac, revision, failure]]),
-        ("/v1/boot/525400abcdef/nope", &[&won, &["route=boot_api", "status=404", "reason=unknown_config", mac, revision]]),
-        ("/v1/boot/525400abcd02/boot.ipxe", &[&quiet, &["route=boot_api", "status=404", "reason=no_script", other, revision]]),
-        ("/v1/boot/525400abcdee/motd", &[&["route=boot_api", "status=404", "reason=unassigned", none, revision]]),
-        ("/v1/boot/525400abcdef/motd?serial=SN2", &[&["route=boot_api", "status=404", "reason=identity_conflict", "assignment=rack", mac, "serial=SN2", revision]]),
-        ("/v1/boot/junk/motd", &[&["route=boot_api", "status=404", "reason=malformed_mac", revision]]),
-        ("/v1/boot/525400abcdef/motd?a=1&a=2", &[&["route=boot_api", "status=404", "reason=repeated_label", revision]]),
-        ("http://user:hunter2@boot.example/ipxe/525400abcdef", &[&["route=script", "status=400", "reason=bad_host"]]),
-        ("http://user:hunter2@boot.example/config/junk", &[&["route=config", "status=400", "reason=bad_host"]]),
-        ("http://user:hunter2@boot.example/v1/boot/525400abcdef/motd", &[&["route=boot_api", "status=400", "reason=bad_host"]]),
+        (
+            "/ipxe/525400abcdef?site=x",
+            &[
+                &won,
+                &["route=script", "status=200", "reason=ok", mac, revision],
+            ],
+        ),
+        (
+            "/ipxe/525400abcdef",
+            &[
+                &won,
+                &[
+                    "route=script",
+                    "status=500",
+                    "reason=render_failed",
+                    mac,
+                    revision,
+                    failure,
+                ],
+            ],
+        ),
+        (
+            "/ipxe/525400abcd02",
+            &[
+                &quiet,
+                &[
+                    "route=script",
+                    "status=404",
+                    "reason=no_script",
+                    other,
+                    revision,
+                ],
+            ],
+        ),
+        (
+            "/ipxe/525400abcdee",
+            &[&[
+                "route=script",
+                "status=404",
+                "reason=unassigned",
+                none,
+                revision,
+            ]],
+        ),
+        (
+            "/ipxe/525400abcdef?serial=SN2",
+            &[&[
+                "route=script",
+                "status=404",
+                "reason=identity_conflict",
+                "assignment=rack",
+                mac,
+                "serial=SN2",
+                revision,
+            ]],
+        ),
+        (
+            "/ipxe/junk",
+            &[&["route=script", "status=404", "reason=malformed_mac"]],
+        ),
+        (
+            "/ipxe?serial=a&serial=b",
+            &[&["route=script", "status=400", "reason=repeated_label"]],
+        ),
+        (
+            "/config/junk",
+            &[&["route=config", "status=404", "reason=malformed_uuid"]],
+        ),
+        (
+            "/content/junk/x?mac=525400abcdef",
+            &[&["route=config", "status=404", "reason=malformed_uuid"]],
+        ),
+        (
+            "/v1/boot/525400abcdef/boot.ipxe?site=x",
+            &[
+                &won,
+                &["route=boot_api", "status=200", "reason=ok", mac, revision],
+            ],
+        ),
+        (
+            "/v1/boot/525400abcdef/motd?serial=SN1",
+            &[
+                &won,
+                &[
+                    "route=boot_api",
+                    "status=200",
+                    "reason=ok",
+                    "config=motd",
+                    mac,
+                    "serial=SN1",
+                    revision,
+                ],
+            ],
+        ),
+        (
+            "/v1/boot/525400abcdef/site",
+            &[
+                &won,
+                &[
+                    "route=boot_api",
+                    "status=404",
+                    "reason=render_failed",
+                    "config=site",
+                    mac,
+                    revision,
+                    failure,
+                ],
+            ],
+        ),
+        (
+            "/v1/boot/525400abcdef/nope",
+            &[
+                &won,
+                &[
+                    "route=boot_api",
+                    "status=404",
+                    "reason=unknown_config",
+                    mac,
+                    revision,
+                ],
+            ],
+        ),
+        (
+            "/v1/boot/525400abcd02/boot.ipxe",
+            &[
+                &quiet,
+                &[
+                    "route=boot_api",
+                    "status=404",
+                    "reason=no_script",
+                    other,
+                    revision,
+                ],
+            ],
+        ),
+        (
+            "/v1/boot/525400abcdee/motd",
+            &[&[
+                "route=boot_api",
+                "status=404",
+                "reason=unassigned",
+                none,
+                revision,
+            ]],
+        ),
+        (
+            "/v1/boot/525400abcdef/motd?serial=SN2",
+            &[&[
+                "route=boot_api",
+                "status=404",
+                "reason=identity_conflict",
+                "assignment=rack",
+                mac,
+                "serial=SN2",
+                revision,
+            ]],
+        ),
+        (
+            "/v1/boot/junk/motd",
+            &[&[
+                "route=boot_api",
+                "status=404",
+                "reason=malformed_mac",
+                revision,
+            ]],
+        ),
+        (
+            "/v1/boot/525400abcdef/motd?a=1&a=2",
+            &[&[
+                "route=boot_api",
+                "status=404",
+                "reason=repeated_label",
+                revision,
+            ]],
+        ),
+        (
+            "http://user:hunter2@boot.example/ipxe/525400abcdef",
+            &[&["route=script", "status=400", "reason=bad_host"]],
+        ),
+        (
+            "http://user:hunter2@boot.example/config/junk",
+            &[&["route=config", "status=400", "reason=bad_host"]],
+        ),
+        (
+            "http://user:hunter2@boot.example/v1/boot/525400abcdef/motd",
+            &[&["route=boot_api", "status=400", "reason=bad_host"]],
+        ),
     ];
     let mut client = Client::connect(address);
     for (target, expected) in cases {
@@ -118,17 +308,26 @@ fn an_answer_s_line_says_this_and_no_more() {
         }
         client.get_with(target, "Authorization: Basic aHVudGVyMg==");
         let found = words(&server.line_with("answered"));
-        let mut expected: BTreeSet<String> = expected.concat().into_iter().map(ToOwned::to_owned).collect();
+        let mut expected: BTreeSet<String> = expected
+            .concat()
+            .into_iter()
+            .map(ToOwned::to_owned)
+            .collect();
         let is_failure = |word: &String| word.starts_with("detail=");
         if expected.remove(failure) {
             let detail = found.iter().find(|word| is_failure(word));
-            assert!(detail.is_some_and(|detail| detail.starts_with(failure)), "{target}: {found:?}");
+            assert!(
+                detail.is_some_and(|detail| detail.starts_with(failure)),
+                "{target}: {found:?}"
+            );
         }
         let found: BTreeSet<String> = found.into_iter().filter(|word| !is_failure(word)).collect();
         assert_eq!(found, expected, "{target}");
     }
     for (method, reason, status) in [("POST", "method", 405), ("HEAD", "ok", 200)] {
-        client.send(format!("{method} /ipxe/525400abcdef?site=x HTTP/1.1\r\nHost: a\r\n\r\n"));
+        client.send(format!(
+            "{method} /ipxe/525400abcdef?site=x HTTP/1.1\r\nHost: a\r\n\r\n"
+        ));
         client.head();
         if method == "POST" {
             client = Client::connect(address);
@@ -140,7 +339,12 @@ fn an_answer_s_line_says_this_and_no_more() {
     server.signal("INT");
     let ended = server.end();
     assert_eq!(ended.code, Some(0));
-    assert_eq!(ended.log.matches("\"published\"").count() + ended.log.matches(" published\"").count(), 1, "{}", ended.log);
+    assert_eq!(
+        ended.log.matches("\"published\"").count() + ended.log.matches(" published\"").count(),
+        1,
+        "{}",
+        ended.log
+    );
     for line in ended.log.lines() {
         serde_json::from_str::<Value>(line).unwrap();
     }
@@ -157,13 +361,22 @@ fn a_config_s_line_names_it_and_its_revision() {
     let response = get(address, "/v1/boot/525400abcdef/motd");
     let tag = response.header("etag").unwrap().to_owned();
     server.line_with("answered");
-    let known = Client::connect(address)
-        .get_with("/v1/boot/525400abcdef/motd", &format!("If-None-Match: {tag}"));
+    let known = Client::connect(address).get_with(
+        "/v1/boot/525400abcdef/motd",
+        &format!("If-None-Match: {tag}"),
+    );
     assert_eq!(known.status, 304);
     let found = words(&server.line_with("answered"));
     let expected = [
-        "assignment=rack", "config=motd", "mac=52:54:00:ab:cd:ef", "machine=x1", "profile=worker",
-        "reason=not_modified", &format!("revision={}", repo.head()), "route=boot_api", "status=304",
+        "assignment=rack",
+        "config=motd",
+        "mac=52:54:00:ab:cd:ef",
+        "machine=x1",
+        "profile=worker",
+        "reason=not_modified",
+        &format!("revision={}", repo.head()),
+        "route=boot_api",
+        "status=304",
     ];
     assert_eq!(found, expected.map(ToOwned::to_owned).into());
 }
@@ -173,7 +386,13 @@ fn a_publication_and_a_refusal_are_one_info_line_each() {
     let (repo, mut server) = serve(&["--log-format=json"]);
     server.address();
     server.line_with("published");
-    repo.commit(&[("all.yaml", &TREE.replace("profile: worker", "profile: hunter2\n  values: {password: hunter2}"))]);
+    repo.commit(&[(
+        "all.yaml",
+        &TREE.replace(
+            "profile: worker",
+            "profile: hunter2\n  values: {password: hunter2}",
+        ),
+    )]);
     server.signal("HUP");
     let refused: Value = serde_json::from_str(&server.line_with("refused")).unwrap();
     assert_eq!(refused["level"], "INFO");
@@ -187,17 +406,33 @@ fn a_publication_and_a_refusal_are_one_info_line_each() {
     server.signal("INT");
     let ended = server.end();
     let info = |word: &str| {
-        let lines = ended.log.lines().filter(|line| line.contains("\"level\":\"INFO\""));
-        lines.filter(|line| line.contains("\"message\":\"revision ") && line.contains(word)).count()
+        let lines = ended
+            .log
+            .lines()
+            .filter(|line| line.contains("\"level\":\"INFO\""));
+        lines
+            .filter(|line| line.contains("\"message\":\"revision ") && line.contains(word))
+            .count()
     };
-    assert_eq!((info(" refused ("), info(" published\"")), (1, 2), "{}", ended.log);
+    assert_eq!(
+        (info(" refused ("), info(" published\"")),
+        (1, 2),
+        "{}",
+        ended.log
+    );
     assert!(!ended.log.contains("password"), "{}", ended.log);
 }
 
 /// What a vendor or an attacker may have written into SMBIOS.
 const ODD: [&str; 8] = [
-    "a%E2%80%A8b", "%E2%80%AEb%E2%81%A6", "%EF%BB%BFx", "%C2%85x", "a%22%20status=200%20reason=%22ok",
-    "a%5C%22b%5C", "%F0%9F%92%A5", "%7B%22level%22%3A%22ERROR%22%7D",
+    "a%E2%80%A8b",
+    "%E2%80%AEb%E2%81%A6",
+    "%EF%BB%BFx",
+    "%C2%85x",
+    "a%22%20status=200%20reason=%22ok",
+    "a%5C%22b%5C",
+    "%F0%9F%92%A5",
+    "%7B%22level%22%3A%22ERROR%22%7D",
 ];
 
 #[test]
@@ -209,15 +444,25 @@ fn no_label_breaks_or_forges_a_line() {
         let mut client = Client::connect(address);
         for odd in ODD {
             // Those with controls are absent, all others are shown.
-            for value in [odd.to_owned(), format!("{odd}%0A{odd}"), format!("%1b%5B31m{odd}")] {
-                let response = client.get(&format!("/ipxe?serial={value}&asset={value}&hostname={value}"));
+            for value in [
+                odd.to_owned(),
+                format!("{odd}%0A{odd}"),
+                format!("%1b%5B31m{odd}"),
+            ] {
+                let response = client.get(&format!(
+                    "/ipxe?serial={value}&asset={value}&hostname={value}"
+                ));
                 assert_eq!(response.status, 404);
                 let line = server.line_with("answered");
-                let harmless = |c: char| !c.is_control() && !"\u{2028}\u{202e}\u{2066}\u{feff}".contains(c);
+                let harmless =
+                    |c: char| !c.is_control() && !"\u{2028}\u{202e}\u{2066}\u{feff}".contains(c);
                 assert!(line.chars().all(harmless), "{line:?}");
                 if format == "json" {
                     let words = words(&line);
-                    assert!(words.contains("status=404") && words.contains("reason=unassigned"), "{line}");
+                    assert!(
+                        words.contains("status=404") && words.contains("reason=unassigned"),
+                        "{line}"
+                    );
                 } else {
                     // Whatever stands between quotation marks begins no field.
                     let mut outside = String::new();

@@ -38,9 +38,11 @@ fn tree(revision: &str, parent: Option<&str>, content: &str) -> Tree {
         (path("link"), Entry::Symlink),
         (path("sub"), Entry::Submodule),
     ]);
-    Tree::new(Revision::new(revision), entries).of_commit(Commit {
-        object: format!("tree x\n\n{revision}").into(),
-        parent: parent.map(Revision::new),
+    Tree::new(Revision::new(revision), entries).with_commit(Commit {
+        time: -5,
+        first_parent: parent.map(Revision::new),
+        principal: None,
+        raw: format!("tree x\n\n{revision}").into(),
     })
 }
 

@@ -64,7 +64,9 @@ impl Expected {
 
     fn method_not_allowed() -> Self {
         let mut expected = Self::new(405, "only GET and HEAD are served\n");
-        expected.headers.retain(|(name, _)| *name != "cache-control");
+        expected
+            .headers
+            .retain(|(name, _)| *name != "cache-control");
         expected.with("allow", "GET, HEAD")
     }
 
@@ -196,12 +198,21 @@ fn scripts_are_answered_to_the_letter() {
         ("//boot.ipxe/?a=b&a=c", first.clone()),
         ("/%62oot%2Eipxe", first),
         ("/ipxe?mac=525400abcdef&serial=SN%201", script.clone()),
-        ("/ipxe/?MAC=5254.00ab.cdef&serial.hex=534E2031", script.clone()),
+        (
+            "/ipxe/?MAC=5254.00ab.cdef&serial.hex=534E2031",
+            script.clone(),
+        ),
         ("//ipxe?serialNumber=SN%201&serial=SN%201", script.clone()),
-        ("/ip%78e?serial=%20SN%201%00&mac=junk&uuid=junk", script.clone()),
+        (
+            "/ip%78e?serial=%20SN%201%00&mac=junk&uuid=junk",
+            script.clone(),
+        ),
         ("/ipxe/52-54-00-AB-CD-EF?serial=SN%201", script.clone()),
         ("//ipxe//52%3a54:00:ab:cd:ef/?serial=SN%201", script.clone()),
-        ("/ipxe/525400abcdef?serial=SN%201&mac=525400abcd01", script.clone()),
+        (
+            "/ipxe/525400abcdef?serial=SN%201&mac=525400abcd01",
+            script.clone(),
+        ),
         ("/ipxe", unassigned.clone()),
         ("/ipxe?mac=525400abcdee", unassigned.clone()),
         ("/ipxe/525400abcdef?serial=other", unassigned.clone()),
@@ -244,19 +255,34 @@ fn configs_are_answered_to_the_letter() {
     let rows = [
         (format!("/config/{motd}"), hello.clone()),
         (format!("/content/{}/", motd.to_uppercase()), hello.clone()),
-        (format!("//config/{}", motd.replace('-', "%2D")), hello.clone()),
+        (
+            format!("//config/{}", motd.replace('-', "%2D")),
+            hello.clone(),
+        ),
         (format!("/config/{motd}?serial=x&y=z"), hello.clone()),
         (format!("/config/{dir}/motd"), hello.clone()),
-        (format!("/content/{dir}/serial.hex=534e2031/motd"), hello.clone()),
+        (
+            format!("/content/{dir}/serial.hex=534e2031/motd"),
+            hello.clone(),
+        ),
         (format!("/config/{dir}/mo%74d/"), hello),
-        (format!("/config/{ignition}?serial.hex=534e2031"), labelled.clone()),
-        (format!("/config/{dir}/serial.hex=534e2031/ignition"), labelled.clone()),
+        (
+            format!("/config/{ignition}?serial.hex=534e2031"),
+            labelled.clone(),
+        ),
+        (
+            format!("/config/{dir}/serial.hex=534e2031/ignition"),
+            labelled.clone(),
+        ),
         (format!("/config/{dir}/ignition?serial=SN%201"), labelled),
         (format!("/config/{url}"), printed.clone()),
         (format!("/config/{dir}/url"), printed),
         (format!("/config/{motd}?a=1&a=2"), repeated.clone()),
         (format!("/config/{dir}/a=1/motd?a=2"), repeated),
-        (format!("/config/{}", motd.replace('-', "")), Expected::not_found()),
+        (
+            format!("/config/{}", motd.replace('-', "")),
+            Expected::not_found(),
+        ),
         (format!("/config/{{{motd}}}"), Expected::not_found()),
         (format!("/config/{dir}/a=1/b=2/motd"), Expected::not_found()),
         ("/config".to_owned(), Expected::not_found()),
@@ -281,9 +307,21 @@ fn a_config_is_sent_again_only_when_it_changed() {
     let cases = [
         (format!("/config/{}", ids.motd), "hello\n", FOR_EVER),
         (format!("/config/{}/motd", ids.dir), "hello\n", FOR_EVER),
-        (format!("/config/{}", ids.url), "http://boot.example\n", "no-store"),
-        (format!("/config/{}?serial=SN%201", ids.ignition), IGNITION, "no-store"),
-        ("/v1/boot/525400abcdef/motd".to_owned(), "hello\n", "no-store"),
+        (
+            format!("/config/{}", ids.url),
+            "http://boot.example\n",
+            "no-store",
+        ),
+        (
+            format!("/config/{}?serial=SN%201", ids.ignition),
+            IGNITION,
+            "no-store",
+        ),
+        (
+            "/v1/boot/525400abcdef/motd".to_owned(),
+            "hello\n",
+            "no-store",
+        ),
     ];
     for (target, body, cache) in cases {
         let expected = known(body, cache);
@@ -340,8 +378,14 @@ fn the_boot_api_is_answered_to_the_letter() {
         .with("content-type", JSON);
     let none = Expected::not_found().published();
     let rows = rows([
-        ("/v1/boot/52-54-00-ab-cd-ef/boot.ipxe?serial=SN%201", script.clone()),
-        ("//v1//boot/52%3A54:00:ab:cd:ef/boot%2eipxe/?serial.hex=534e2031", script),
+        (
+            "/v1/boot/52-54-00-ab-cd-ef/boot.ipxe?serial=SN%201",
+            script.clone(),
+        ),
+        (
+            "//v1//boot/52%3A54:00:ab:cd:ef/boot%2eipxe/?serial.hex=534e2031",
+            script,
+        ),
         ("/v1/boot/525400abcdef/motd", hello.clone()),
         ("/v1/boot/525400abcd02/motd", hello),
         ("/v1/boot/525400abcdef/ignition?serial=SN%201", labelled),
@@ -372,9 +416,24 @@ fn what_is_no_route_and_what_is_alive_are_answered_to_the_letter() {
         ("//readyz?x", Expected::new(200, "ready\n")),
     ]);
     for target in [
-        "/", "//", "/nope", "/BOOT.IPXE", "/boot.ipxe/x", "/boot.ipxe.1", "/ipxe%2f", "/v1", "/v1/boot",
-        "/v1/boot/525400abcdef", "/v2/boot/525400abcdef/motd", "/metrics", "/status", "/api/machines",
-        "/.git/config", "/../boot.ipxe", "/health/x", "/%00",
+        "/",
+        "//",
+        "/nope",
+        "/BOOT.IPXE",
+        "/boot.ipxe/x",
+        "/boot.ipxe.1",
+        "/ipxe%2f",
+        "/v1",
+        "/v1/boot",
+        "/v1/boot/525400abcdef",
+        "/v2/boot/525400abcdef/motd",
+        "/metrics",
+        "/status",
+        "/api/machines",
+        "/.git/config",
+        "/../boot.ipxe",
+        "/health/x",
+        "/%00",
     ] {
         all.push((target.to_owned(), Expected::not_found()));
     }
@@ -389,10 +448,7 @@ fn before_the_first_publication_nothing_is_final() {
     let mut all = rows([
         ("/boot.ipxe", Expected::new(200, boot_script(10))),
         ("/health", Expected::new(200, "ok\n")),
-        (
-            "/ready",
-            Expected::new(503, "nothing is published yet\n"),
-        ),
+        ("/ready", Expected::new(503, "nothing is published yet\n")),
         ("/ipxe", starting()),
         ("/ipxe?mac=525400abcdef", starting()),
         ("/ipxe/525400abcdef", starting()),
@@ -414,7 +470,10 @@ fn readiness_says_why_not() {
         .draining
         .store(true, std::sync::atomic::Ordering::Relaxed);
     let (server, _) = published(draining);
-    check(&server, &rows([("/ready", Expected::new(503, "draining\n"))]));
+    check(
+        &server,
+        &rows([("/ready", Expected::new(503, "draining\n"))]),
+    );
     let (server, _) = published(Settings {
         ready_max_age: Some(Duration::ZERO),
         ..settings()
@@ -482,7 +541,9 @@ fn a_config_dir_without_labels_has_no_segment_for_them() {
     let without = server.get(&format!("/config/{}/ignition", ids.dir));
     let body = IGNITION.replace("SN 1", "");
     let expected = Expected::new(200, body).published().tagged();
-    expected.with("content-type", JSON).assert(&without, "no serial");
+    expected
+        .with("content-type", JSON)
+        .assert(&without, "no serial");
 }
 
 #[test]
@@ -508,7 +569,10 @@ fn requests_may_follow_each_other_without_waiting() {
     for _ in 0..50 {
         assert_eq!(client.response().text(), "hello\n");
         let head = client.head();
-        assert_eq!((head.status, head.header("content-length")), (200, Some("6")));
+        assert_eq!(
+            (head.status, head.header("content-length")),
+            (200, Some("6"))
+        );
         assert_eq!(client.response().status, 304);
         assert_eq!(client.response().status, 405);
         assert_eq!(client.response().status, 405);
@@ -533,7 +597,11 @@ fn nobody_gets_an_interim_answer() {
     for (method, more, body) in [
         ("POST", "Content-Length: 3\r\n", "a=b"),
         ("POST", "Content-Length: 3\r\n", ""),
-        ("PUT", "Transfer-Encoding: chunked\r\n", "3\r\na=b\r\n0\r\n\r\n"),
+        (
+            "PUT",
+            "Transfer-Encoding: chunked\r\n",
+            "3\r\na=b\r\n0\r\n\r\n",
+        ),
         ("GET", "Content-Length: 3\r\n", ""),
     ] {
         let mut client = server.connect();
@@ -585,7 +653,10 @@ fn old_clients_are_served_with_and_without_a_host() {
         let mut client = server.connect();
         client.send(format!("GET {target} HTTP/1.0\r\n{host}\r\n"));
         let response = client.response();
-        assert_eq!((response.status, response.text()), (200, ids.script(base).as_str()));
+        assert_eq!(
+            (response.status, response.text()),
+            (200, ids.script(base).as_str())
+        );
         client.end();
         let mut client = server.connect();
         for _ in 0..2 {
@@ -610,11 +681,18 @@ fn absolute_targets_name_the_host_and_count_as_a_whole() {
         ("https://b.example", "http://b.example"),
     ] {
         let response = client.get(&format!("{target}/ipxe/525400abcdef?serial=SN%201"));
-        assert_eq!((response.status, response.text()), (200, ids.script(base).as_str()));
+        assert_eq!(
+            (response.status, response.text()),
+            (200, ids.script(base).as_str())
+        );
     }
     for bad in ["http://user:hunter2@b", "http://b:0", "http://b;c"] {
         let response = client.get(&format!("{bad}/health"));
-        assert_eq!((response.status, response.text()), (400, "bad host\n"), "{bad}");
+        assert_eq!(
+            (response.status, response.text()),
+            (400, "bad host\n"),
+            "{bad}"
+        );
     }
     assert_eq!(client.get("http://b.example").status, 404);
     assert_eq!(client.get("http://b.example?x=y").status, 404);
@@ -646,7 +724,11 @@ fn without_retention_only_the_newest_is_there() {
 #[test]
 fn a_connection_is_closed_when_the_client_says_so_in_any_spelling() {
     let server = Server::start();
-    for header in ["Connection: close", "connection: Close", "Connection: keep-alive, CLOSE"] {
+    for header in [
+        "Connection: close",
+        "connection: Close",
+        "Connection: keep-alive, CLOSE",
+    ] {
         let mut client: Client = server.connect();
         let response = client.get_with("/health", header);
         assert_eq!(response.header("connection"), Some("close"), "{header}");

@@ -92,8 +92,15 @@ impl Boot {
             (&format!("{}same", self.dir), &"the same\n".to_owned()),
         ] {
             let response = client.get(target);
-            assert_eq!((response.status, response.text()), (200, body.as_str()), "{target}");
-            assert_eq!(response.header("x-gitboot-revision"), Some(revision.as_str()));
+            assert_eq!(
+                (response.status, response.text()),
+                (200, body.as_str()),
+                "{target}"
+            );
+            assert_eq!(
+                response.header("x-gitboot-revision"),
+                Some(revision.as_str())
+            );
         }
     }
 }

@@ -57,7 +57,10 @@ fn dripping_clients_end_and_disturb_nobody() {
             // The first request is answered, the second one drips.
             ("GET /health HTTP/1.1\r\nHost: a\r\n\r\nGET /", b'x'),
             // A body that drips is as bad.
-            ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9999\r\n\r\n", b'x'),
+            (
+                "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9999\r\n\r\n",
+                b'x',
+            ),
         ]
         .map(|(begin, endless)| scope.spawn(move || drip(server.address, begin, endless)));
         while !drips.iter().all(std::thread::ScopedJoinHandle::is_finished) {
@@ -114,7 +117,11 @@ fn clients_that_vanish_leave_nothing_behind() {
     }
     let until = Instant::now() + DEADLINE;
     while server.door.connections() > 0 {
-        assert!(Instant::now() < until, "{} are left", server.door.connections());
+        assert!(
+            Instant::now() < until,
+            "{} are left",
+            server.door.connections()
+        );
         std::thread::yield_now();
     }
     assert_eq!(server.get("/health").status, 200);
@@ -163,7 +170,10 @@ fn one_address_cannot_take_all_connections() {
         line.contains("a connection from 127.0.0.1 is turned away, 100 are open (`--max-connections-per-address`)"),
         "{line}"
     );
-    assert_eq!(connect_from([127, 0, 0, 2], address).get("/health").status, 200);
+    assert_eq!(
+        connect_from([127, 0, 0, 2], address).get("/health").status,
+        200
+    );
     for client in &mut served {
         assert_eq!(client.get("/boot.ipxe").status, 200);
     }
@@ -181,16 +191,25 @@ fn what_cannot_be_parsed_gets_one_answer_and_an_end() {
     let get = "GET /health HTTP/1.1\r\nHost: a\r\n";
     let many: Vec<String> = (0..200).map(|n| format!("X{n}: y\r\n")).collect();
     let cases = [
-        ("\x16\x03\x01\x02\x00\x01\x00\x01\u{7f}\r\n\r\n".to_owned(), 400),
+        (
+            "\x16\x03\x01\x02\x00\x01\x00\x01\u{7f}\r\n\r\n".to_owned(),
+            400,
+        ),
         ("junk\r\n\r\n".to_owned(), 400),
         ("GET  /health HTTP/1.1\r\n\r\n".to_owned(), 400),
         ("GET /health HTTP/1.1\r\nHost : a\r\n\r\n".to_owned(), 400),
         (format!("{get} folded\r\n\r\n"), 400),
         (format!("{get}X: a\x01b\r\n\r\n"), 400),
         (format!("{get}Content-Length: -1\r\n\r\n"), 400),
-        (format!("{get}Content-Length: 1\r\nContent-Length: 2\r\n\r\n"), 400),
+        (
+            format!("{get}Content-Length: 1\r\nContent-Length: 2\r\n\r\n"),
+            400,
+        ),
         (format!("{get}Transfer-Encoding: gzip\r\n\r\n"), 400),
-        (format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", long(70_000)), 414),
+        (
+            format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", long(70_000)),
+            414,
+        ),
         (format!("{get}X: {}\r\n\r\n", long(90_000)), 431),
         (format!("{get}{}\r\n", many.concat()), 431),
     ];

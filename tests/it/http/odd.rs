@@ -58,9 +58,20 @@ fn sound(client: &mut Client, method: &str, what: &str) -> Result<Response, Test
     } else {
         client.response()
     };
-    prop_assert!(STATUSES.contains(&response.status), "{} {:?}", what, response);
+    prop_assert!(
+        STATUSES.contains(&response.status),
+        "{} {:?}",
+        what,
+        response
+    );
     let has_length = response.header("content-length").is_some();
-    prop_assert_eq!(has_length, response.status != 304, "{} {:?}", what, response);
+    prop_assert_eq!(
+        has_length,
+        response.status != 304,
+        "{} {:?}",
+        what,
+        response
+    );
     prop_assert_eq!(response.header("transfer-encoding"), None);
     prop_assert_eq!(response.header("content-encoding"), None);
     prop_assert_eq!(response.header("location"), None);
