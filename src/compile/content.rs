@@ -135,6 +135,9 @@ type Raw<'m> = (Bytes, Option<RepoPath>, &'m [Step]);
 
 type Bodies<'m> = (Option<LoadedBody<'m>>, Vec<(&'m str, LoadedBody<'m>)>);
 
+/// A template and the texts that it is made of, itself first.
+type Parsed = (Arc<Template>, Vec<Arc<str>>);
+
 impl Loader<'_, '_> {
     /// All bodies of a Profile, or `None` when any of them is wrong.
     fn bodies<'m>(&self, profile: &'m Profile, found: &mut Vec<Diagnostic>) -> Option<Bodies<'m>> {
@@ -289,7 +292,7 @@ impl Loader<'_, '_> {
         profile: &Profile,
         spot: &Spot<'_>,
         names: &BTreeSet<String>,
-    ) -> Result<(Arc<Template>, Vec<Arc<str>>), Vec<Diagnostic>> {
+    ) -> Result<Parsed, Vec<Diagnostic>> {
         let path = spot
             .file
             .clone()

@@ -5,6 +5,7 @@
 
 mod bind;
 mod body;
+mod claim;
 mod complaint;
 mod content;
 mod files;
@@ -40,7 +41,7 @@ pub fn compile(
     manifests: &Manifests,
     options: &Options,
 ) -> (Option<Snapshot>, Diagnostics) {
-    let locator = Locator::new(tree);
+    let locator = Locator::new(tree, options.budget);
     let files = Files::new(tree, &manifests.files);
     let mut found = manifests.diagnostics.clone();
 

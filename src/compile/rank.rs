@@ -5,8 +5,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::diagnostic::{Diagnostic, Location, ranking as say};
 use crate::label::Identity;
-use crate::manifest::{Assignment, Locator, Machine, Manifests, Part, Selector, Step};
+use crate::manifest::{Assignment, Locator, Manifests, Part, Selector, Step};
 use crate::snapshot::Tier;
+
+use super::claim::{Claim, Crowd};
 
 /// The tier of an Assignment (contract, section 4).
 pub(super) fn tier(assignment: &Assignment) -> Tier {
@@ -38,13 +40,6 @@ pub(super) fn check(manifests: &Manifests, locator: &Locator<'_>, found: &mut Ve
 struct Ranking<'a> {
     assignments: Vec<&'a Assignment>,
     locator: &'a Locator<'a>,
-}
-
-/// One thing that selects by identity: an entry of `machines`, or an Assignment's selectors.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Claim {
-    assignment: usize,
-    entry: Option<usize>,
 }
 
 /// What two must have in common to be rivals: the tier is that of the list they stand in.
@@ -105,32 +100,16 @@ impl Ranking<'_> {
         shared.sort_unstable_by(|a, b| a.0.cmp(&b.0));
         for ((identity, value), mut claims) in shared {
             claims.sort_unstable();
-            for (index, later) in claims.iter().enumerate() {
-                let rival = claims
-                    .iter()
-                    .take(index)
-                    .find(|earlier| self.are_rivals(**earlier, *later));
-                if let Some(earlier) = rival.filter(|earlier| told.insert((**earlier, *later))) {
-                    found.push(self.conflict(*earlier, *later, identity, value));
+            let mut crowds: BTreeMap<_, Crowd<'_>> = BTreeMap::new();
+            for later in claims {
+                let assignment = self.assignments[later.assignment];
+                let crowd = crowds.entry(rank(assignment)).or_default();
+                let rival = crowd.add(later, assignment);
+                if let Some(earlier) = rival.filter(|earlier| told.insert((*earlier, later))) {
+                    found.push(self.conflict(earlier, later, identity, value));
                 }
             }
         }
-    }
-
-    fn are_rivals(&self, one: Claim, other: Claim) -> bool {
-        let (a, b) = (
-            self.assignments[one.assignment],
-            self.assignments[other.assignment],
-        );
-        if one == other || rank(a) != rank(b) {
-            return false;
-        }
-        // What its selectors ask, an Assignment asks of all its machines alike: the earlier one wins.
-        if one.assignment == other.assignment && (one.entry.is_none() || other.entry.is_none()) {
-            return false;
-        }
-        let others: Vec<_> = constraints(b, other).collect();
-        constraints(a, one).any(|mine| others.iter().any(|theirs| are_compatible(&mine, theirs)))
     }
 
     fn conflict(
@@ -256,26 +235,30 @@ impl Ranking<'_> {
 
     /// Ensure that somebody looks at classes on different keys that one machine could satisfy at equal rank.
     fn class_overlaps(&self, found: &mut Vec<Diagnostic>) {
-        let mut groups: BTreeMap<_, Vec<usize>> = BTreeMap::new();
-        for (number, assignment) in self.assignments.iter().enumerate() {
+        let mut groups: BTreeMap<_, Vec<(&Assignment, usize)>> = BTreeMap::new();
+        let mut key_sets: HashMap<Vec<&str>, usize> = HashMap::new();
+        for assignment in &self.assignments {
             let tier = tier(assignment);
             if tier != Tier::Named {
+                let keys = assignment.selectors.iter().map(|one| &*one.key).collect();
+                let count = key_sets.len();
+                let key_set = *key_sets.entry(keys).or_insert(count);
                 groups
                     .entry((tier, rank(assignment)))
                     .or_default()
-                    .push(number);
+                    .push((assignment, key_set));
             }
         }
         for group in groups.values() {
-            for number in group {
-                let one = self.assignments[*number];
+            for (one, key_set) in group {
                 let others: Vec<&str> = group
                     .iter()
-                    .map(|other| self.assignments[*other])
-                    .filter(|other| overlap(one, other))
-                    .map(|other| other.name.as_str())
+                    .filter(|(other, other_set)| {
+                        key_set != other_set && !exclude_each_other(one, other)
+                    })
+                    .map(|(other, _)| other.name.as_str())
                     .collect();
-                // Told once for a pair, at the one that is defined later.
+                // A pair is told at the one whose name comes later.
                 if others.iter().any(|other| *other < one.name.as_str()) {
                     found.push(say::overlap(
                         self.selects_at(one),
@@ -304,81 +287,37 @@ impl Ranking<'_> {
     }
 }
 
-/// The values that a machine may have for each key of which it has one; `mac`, of which it may have many, excludes nothing.
-type Constraints<'a> = BTreeMap<&'a str, Vec<&'a str>>;
-
-/// The ways to satisfy a claim: one for an entry of `machines`, and for selectors one with each entry, if there are any.
-fn constraints(assignment: &Assignment, claim: Claim) -> impl Iterator<Item = Constraints<'_>> {
-    let entries = match claim.entry {
-        Some(entry) => assignment.machines.get(entry..=entry),
-        None => assignment.machines.get(..),
-    };
-    let entries = entries.unwrap_or_default().iter().map(Some);
-    let alone = assignment.machines.is_empty().then_some(None);
-    entries
-        .chain(alone)
-        .filter_map(|entry| ways(assignment, entry))
-}
-
-/// What selectors and an entry ask for together; `None` when no machine has that.
-fn ways<'a>(assignment: &'a Assignment, entry: Option<&'a Machine>) -> Option<Constraints<'a>> {
-    let mut all: Constraints<'_> = assignment
-        .selectors
-        .iter()
-        .map(|one| (&*one.key, one.values.iter().map(String::as_str).collect()))
-        .collect();
-    for one in entry.into_iter().flat_map(|entry| &entry.identities) {
-        let own = || one.values.iter().map(AsRef::as_ref);
-        all.entry(one.identity.key())
-            .and_modify(|values| values.retain(|value| own().any(|other| other == *value)))
-            .or_insert_with(|| own().collect());
-    }
-    all.remove(Identity::Mac.key());
-    all.values().all(|values| !values.is_empty()).then_some(all)
-}
-
-fn are_compatible(one: &Constraints<'_>, other: &Constraints<'_>) -> bool {
-    let disjoint_in = |(key, values): (&&str, &Vec<&str>)| {
+/// Whether there is a key of which no machine has what both ask for.
+fn exclude_each_other(one: &Assignment, other: &Assignment) -> bool {
+    one.selectors.iter().any(|selector| {
         other
-            .get(key)
-            .is_some_and(|others| disjoint(values, others))
-    };
-    !one.iter().any(disjoint_in)
+            .selectors
+            .iter()
+            .any(|rival| rival.key == selector.key && disjoint(&selector.values, &rival.values))
+    })
 }
 
-/// Whether one machine could satisfy both, and their keys differ.
-fn overlap(one: &Assignment, other: &Assignment) -> bool {
-    let same_keys = one
-        .selectors
-        .iter()
-        .map(|selector| &selector.key)
-        .eq(other.selectors.iter().map(|selector| &selector.key));
-    let excluded = || {
-        one.selectors.iter().any(|selector| {
-            other
-                .selectors
-                .iter()
-                .any(|rival| rival.key == selector.key && disjoint(&selector.values, &rival.values))
-        })
-    };
-    !same_keys && !excluded()
-}
-
-/// Calls back with every combination of one value per key.
+/// Calls back with every combination of one value per key; the manifest room bounds how many there are.
 fn for_each_combination<'s>(selectors: &'s [Selector], mut each: impl FnMut(&[&'s str])) {
-    fn descend<'s>(
-        rest: &'s [Selector],
-        picked: &mut Vec<&'s str>,
-        each: &mut impl FnMut(&[&'s str]),
-    ) {
-        let Some((selector, rest)) = rest.split_first() else {
-            return each(picked);
-        };
-        for value in &selector.values {
-            picked.push(value);
-            descend(rest, picked, each);
-            picked.pop();
+    let mut picks = vec![0_usize; selectors.len()];
+    loop {
+        let values = selectors.iter().zip(&picks);
+        let values: Vec<&str> = values
+            .filter_map(|(selector, pick)| selector.values.get(*pick).map(String::as_str))
+            .collect();
+        each(&values);
+        // As an odometer does: the last key that has another value moves on, those behind it start anew.
+        let mut has_turned = false;
+        for (pick, selector) in picks.iter_mut().zip(selectors).rev() {
+            *pick += 1;
+            if *pick < selector.values.len() {
+                has_turned = true;
+                break;
+            }
+            *pick = 0;
+        }
+        if !has_turned {
+            return;
         }
     }
-    descend(selectors, &mut Vec::new(), &mut each);
 }

@@ -1,5 +1,7 @@
 //! Reads fields out of nodes; every mistake becomes a pending diagnostic, and reading goes on.
 
+use std::collections::HashSet;
+
 use serde_json::{Map, Value};
 
 use crate::diagnostic::{Diagnostic, Location, document as say, similar};
@@ -160,6 +162,7 @@ impl<'a> Reader<'a> {
             Node::List(items) => items,
             one => vec![one],
         };
+        let mut known: HashSet<Box<str>> = entries.iter().map(|(key, _)| key.clone()).collect();
         for map in maps {
             let Node::Map(mut added) = map else {
                 steps.push(Step::from("<<"));
@@ -172,11 +175,8 @@ impl<'a> Reader<'a> {
                 let (_, inner) = added.remove(at);
                 self.merge(&mut added, inner, steps);
             }
-            for (key, value) in added {
-                if !entries.iter().any(|(own, _)| *own == key) {
-                    entries.push((key, value));
-                }
-            }
+            added.retain(|(key, _)| known.insert(key.clone()));
+            entries.append(&mut added);
         }
     }
 

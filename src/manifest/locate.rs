@@ -3,11 +3,14 @@
 //! serde_yaml tells a position only with an error. So each scalar is asked for with a visitor that fails: the error
 //! carries the scalar's place, and the reading goes on. That is slow, and done only for files that get a diagnostic.
 
+use std::cell::Cell;
 use std::fmt;
 
 use serde::de::{
     DeserializeSeed, Deserializer, EnumAccess, IgnoredAny, MapAccess, SeqAccess, Visitor,
 };
+
+use super::yaml::Budget;
 
 /// One step from a node to a node inside it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -46,16 +49,48 @@ pub(super) enum Marks {
     Map(Vec<(Box<str>, Mark, Marks)>),
 }
 
-/// The positions of every document that can be read.
-pub(super) fn marks(text: &str) -> Vec<Marks> {
+/// The positions of every document that can be read within the budget.
+pub(super) fn marks(text: &str, budget: Budget) -> Vec<Marks> {
+    let meter = Meter {
+        left: Cell::new(budget),
+        skips: Cell::new(false),
+    };
     let mut all = Vec::new();
     for document in serde_yaml::Deserializer::from_str(text).take(super::yaml::MAX_DOCUMENTS) {
-        match MarksSeed.deserialize(document) {
+        meter.skips.set(false);
+        match (MarksSeed { meter: &meter }).deserialize(document) {
             Ok(marks) => all.push(marks),
+            // What has no places at all does not take them from the documents behind it.
+            Err(_) if meter.skips.get() => all.push(Marks::List(Vec::new())),
             Err(_) => break,
         }
     }
     all
+}
+
+/// Counts nodes and bytes as the first reading of the file did, so that no alias unfolds here to more than there.
+struct Meter {
+    left: Cell<Budget>,
+    /// Whether only the document at hand cannot be read.
+    skips: Cell<bool>,
+}
+
+impl Meter {
+    fn spend<E: serde::de::Error>(&self, bytes: usize) -> Result<(), E> {
+        let left = self.left.get();
+        match (left.nodes.checked_sub(1), left.bytes.checked_sub(bytes)) {
+            (Some(nodes), Some(bytes)) => {
+                self.left.set(Budget { nodes, bytes });
+                Ok(())
+            }
+            _ => Err(E::custom("the budget is spent")),
+        }
+    }
+
+    fn skip<E: serde::de::Error>(&self) -> E {
+        self.skips.set(true);
+        E::custom("no place")
+    }
 }
 
 impl Marks {
@@ -129,14 +164,17 @@ fn place(error: &impl fmt::Display) -> Option<Mark> {
     Some((line.parse().ok()?, column.parse().ok()?))
 }
 
-struct MarksSeed;
+#[derive(Clone, Copy)]
+struct MarksSeed<'a> {
+    meter: &'a Meter,
+}
 
-impl<'de> DeserializeSeed<'de> for MarksSeed {
+impl<'de> DeserializeSeed<'de> for MarksSeed<'_> {
     type Value = Marks;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Marks, D::Error> {
         deserializer
-            .deserialize_any(MarksVisitor)
+            .deserialize_any(self)
             .or_else(|error| match place(&error) {
                 Some(mark) => Ok(Marks::Scalar(mark)),
                 None => Err(error),
@@ -144,17 +182,16 @@ impl<'de> DeserializeSeed<'de> for MarksSeed {
     }
 }
 
-struct MarksVisitor;
-
 macro_rules! fail_on_scalars {
     ($($method:ident: $scalar:ty),*) => {
         $(fn $method<E: serde::de::Error>(self, _: $scalar) -> Result<Marks, E> {
+            self.meter.spend(0)?;
             Err(E::custom(ASKED))
         })*
     };
 }
 
-impl<'de> Visitor<'de> for MarksVisitor {
+impl<'de> Visitor<'de> for MarksSeed<'_> {
     type Value = Marks;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -162,52 +199,61 @@ impl<'de> Visitor<'de> for MarksVisitor {
     }
 
     fail_on_scalars!(visit_bool: bool, visit_i64: i64, visit_u64: u64, visit_i128: i128, visit_u128: u128,
-        visit_f64: f64, visit_str: &str);
+        visit_f64: f64);
+
+    fn visit_str<E: serde::de::Error>(self, value: &str) -> Result<Marks, E> {
+        self.meter.spend(value.len())?;
+        Err(E::custom(ASKED))
+    }
 
     fn visit_unit<E: serde::de::Error>(self) -> Result<Marks, E> {
+        self.meter.spend(0)?;
         Err(E::custom(ASKED))
     }
 
     fn visit_none<E: serde::de::Error>(self) -> Result<Marks, E> {
-        Err(E::custom(ASKED))
+        self.visit_unit()
     }
 
     fn visit_enum<A: EnumAccess<'de>>(self, _: A) -> Result<Marks, A::Error> {
-        Err(serde::de::Error::custom("tags have no place"))
+        Err(self.meter.skip())
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Marks, A::Error> {
+        self.meter.spend(0)?;
         let mut items = Vec::new();
-        while let Some(item) = access.next_element_seed(MarksSeed)? {
+        while let Some(item) = access.next_element_seed(self)? {
             items.push(item);
         }
         Ok(Marks::List(items))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Marks, A::Error> {
+        self.meter.spend(0)?;
         let mut entries = Vec::new();
-        while let Some((key, mark)) = access.next_key_seed(KeySeed)? {
-            entries.push((key, mark, access.next_value_seed(MarksSeed)?));
+        while let Some((key, mark)) = access.next_key_seed(KeySeed { meter: self.meter })? {
+            self.meter.spend(key.len())?;
+            entries.push((key, mark, access.next_value_seed(self)?));
         }
         Ok(Marks::Map(entries))
     }
 }
 
 /// A key's text and place: the visitor keeps the text and fails for the place.
-struct KeySeed;
+struct KeySeed<'a> {
+    meter: &'a Meter,
+}
 
-impl<'de> DeserializeSeed<'de> for KeySeed {
+impl<'de> DeserializeSeed<'de> for KeySeed<'_> {
     type Value = (Box<str>, Mark);
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
         let mut text = None;
-        match deserializer.deserialize_str(KeyVisitor { text: &mut text }) {
-            Ok(IgnoredAny) => Err(serde::de::Error::custom("a key that is no scalar")),
-            Err(error) => match (text, place(&error)) {
-                (Some(text), Some(mark)) => Ok((text, mark)),
-                _ => Err(error),
-            },
-        }
+        let place = match deserializer.deserialize_str(KeyVisitor { text: &mut text }) {
+            Ok(IgnoredAny) => None,
+            Err(error) => place(&error),
+        };
+        text.zip(place).ok_or_else(|| self.meter.skip())
     }
 }
 

@@ -26,7 +26,7 @@ pub use values::read_values_file;
 pub use yaml::Budget;
 
 use fields::{Pending, Reader};
-use place::FileMap;
+use place::{BYTE_ORDER_MARK, FileMap};
 use yaml::{FaultKind, Node};
 
 /// The group of the current API.
@@ -177,7 +177,6 @@ impl File {
                 .push(say::not_utf8(Location::of_file(path)));
             return file;
         };
-        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         file.read(text, budget);
         file
     }
@@ -186,7 +185,8 @@ impl File {
         let mut pending = Vec::new();
         let mut faults = Vec::new();
         let mut foreign = Vec::new();
-        for (index, document) in yaml::documents(text, budget).into_iter().enumerate() {
+        let body = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
+        for (index, document) in yaml::documents(body, budget).into_iter().enumerate() {
             match document {
                 Err(fault) => faults.push(fault),
                 Ok(mut node) if !node.is_null() => {
@@ -199,11 +199,11 @@ impl File {
             }
         }
         self.unread = !faults.is_empty();
-        self.ours |= !faults.is_empty() && mentions_our_group(text);
+        self.ours |= !faults.is_empty() && mentions_our_group(body);
         if !self.ours && pending.is_empty() && faults.is_empty() && foreign.is_empty() {
             return;
         }
-        let map = FileMap::new(self.path.clone(), text);
+        let map = FileMap::of_yaml(self.path.clone(), text, budget);
         let faults = faults.into_iter().map(|fault| (fault.at, fault.kind));
         self.diagnostics
             .extend(faults.map(|(at, kind)| yaml_fault(map.fault(at), &kind, budget)));
@@ -382,5 +382,6 @@ fn yaml_fault(at: Location, kind: &FaultKind, budget: Budget) -> Diagnostic {
         FaultKind::ComplexKey => say::yaml_complex_key(at),
         FaultKind::Budget => say::yaml_budget(at, budget.nodes, budget.bytes),
         FaultKind::Documents => say::too_many_documents(at, yaml::MAX_DOCUMENTS),
+        FaultKind::Depth => say::yaml_depth(at, yaml::MAX_DEPTH),
     }
 }

@@ -1,7 +1,8 @@
 //! Places in files as people read them: line, column, and the line's text with nothing secret in it.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::HashMap;
+use std::ops::Range;
 use std::rc::Rc;
 
 use crate::diagnostic::Location;
@@ -9,6 +10,7 @@ use crate::label::{self, Identity};
 use crate::tree::{RepoPath, Tree};
 
 use super::locate::{Mark, Marks, Step, marks};
+use super::yaml::Budget;
 
 /// What stands where a value or a line of a body may not be shown.
 const REDACTED: &str = "…";
@@ -41,8 +43,15 @@ const FIELDS: [&str; 24] = [
     "exposed",
 ];
 
+/// What some editors put before the text; no part of it.
+pub(super) const BYTE_ORDER_MARK: char = '\u{feff}';
+
 /// The longest excerpt, in characters; more does not fit a terminal and helps nobody.
 const EXCERPT_CHARACTERS: usize = 160;
+
+/// The longest line, in bytes, that an excerpt is taken from: nobody reads those that programs write, and a thousand mistakes
+/// on one line of a megabyte would take minutes to show.
+const EXCERPT_LINE_BYTES: usize = 4096;
 
 /// Where a document came from: its file, its number in the file, and the way to it when it stood in a `List`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,15 +76,17 @@ pub enum Part {
 /// Finds places in the files of one tree, reading each file's positions once and only when asked.
 pub struct Locator<'t> {
     tree: &'t Tree,
+    budget: Budget,
     files: RefCell<HashMap<RepoPath, Rc<FileMap>>>,
 }
 
 impl<'t> Locator<'t> {
-    /// A locator for the files of this tree.
+    /// A locator for the files of this tree, which were read within this budget.
     #[must_use]
-    pub fn new(tree: &'t Tree) -> Self {
+    pub fn new(tree: &'t Tree, budget: Budget) -> Self {
         Self {
             tree,
+            budget,
             files: RefCell::new(HashMap::new()),
         }
     }
@@ -95,7 +106,7 @@ impl<'t> Locator<'t> {
         origin: &Origin,
         steps: &[Step],
         body: &str,
-        range: &std::ops::Range<usize>,
+        range: &Range<usize>,
         show: bool,
     ) -> Location {
         let mut whole = origin.prefix.clone();
@@ -106,7 +117,7 @@ impl<'t> Locator<'t> {
 
     /// The place of a byte range in a whole file.
     #[must_use]
-    pub fn in_file(&self, path: &RepoPath, range: &std::ops::Range<usize>, show: bool) -> Location {
+    pub fn in_file(&self, path: &RepoPath, range: &Range<usize>, show: bool) -> Location {
         self.file(path).in_text(range, show)
     }
 
@@ -125,7 +136,11 @@ impl<'t> Locator<'t> {
             .file(path)
             .and_then(|bytes| std::str::from_utf8(bytes).ok())
             .unwrap_or("");
-        let map = Rc::new(FileMap::new(path.clone(), text));
+        let map = Rc::new(if path.is_yaml() {
+            FileMap::of_yaml(path.clone(), text, self.budget)
+        } else {
+            FileMap::of_text(path.clone(), text)
+        });
         self.files
             .borrow_mut()
             .insert(path.clone(), Rc::clone(&map));
@@ -136,30 +151,88 @@ impl<'t> Locator<'t> {
 /// One file's lines and positions.
 pub(super) struct FileMap {
     path: RepoPath,
-    lines: Vec<String>,
+    text: String,
+    /// The byte range of each line, without what ends it.
+    lines: Vec<Range<usize>>,
+    /// `None` for a file that is not YAML.
+    budget: Option<Budget>,
+    /// Read when first asked for: nobody asks for positions in a file that is refused as a whole.
+    positions: OnceCell<Positions>,
+}
+
+/// Where everything in a file begins.
+#[derive(Default)]
+struct Positions {
     documents: Vec<Marks>,
+    /// Keys and scalars in the order of the file, and whether they may hold what nobody may see.
+    scalars: Vec<(Mark, bool)>,
+}
+
+impl Positions {
+    fn of(text: &str, budget: Budget) -> Self {
+        let documents = marks(text, budget);
+        let mut scalars = Vec::new();
+        for marks in &documents {
+            collect(marks, &mut Vec::new(), &mut scalars);
+        }
+        // An alias stands where its anchor does: a text that is secret in one place is in all.
+        scalars.sort_unstable_by_key(|(mark, secret)| (*mark, !secret));
+        scalars.dedup_by_key(|(mark, _)| *mark);
+        Self { documents, scalars }
+    }
 }
 
 impl FileMap {
-    pub(super) fn new(path: RepoPath, text: &str) -> Self {
-        let body = text.strip_prefix('\u{feff}').unwrap_or(text);
-        let documents = if path.is_yaml() {
-            marks(body)
+    /// The map of a file of YAML documents.
+    pub(super) fn of_yaml(path: RepoPath, text: &str, budget: Budget) -> Self {
+        let start = if text.starts_with(BYTE_ORDER_MARK) {
+            BYTE_ORDER_MARK.len_utf8()
         } else {
-            Vec::new()
+            0
         };
         Self {
             path,
-            lines: body
-                .split('\n')
-                .map(|line| line.trim_end_matches('\r').to_owned())
-                .collect(),
-            documents,
+            lines: lines(text, start, is_yaml_break),
+            text: text.to_owned(),
+            budget: Some(budget),
+            positions: OnceCell::new(),
         }
     }
 
+    /// The map of any other file.
+    pub(super) fn of_text(path: RepoPath, text: &str) -> Self {
+        Self {
+            path,
+            lines: lines(text, 0, |c| c == '\n'),
+            text: text.to_owned(),
+            budget: None,
+            positions: OnceCell::new(),
+        }
+    }
+
+    fn positions(&self) -> &Positions {
+        self.positions.get_or_init(|| {
+            let start = self.lines.first().map_or(0, |line| line.start);
+            let text = self.text.get(start..).unwrap_or_default();
+            self.budget
+                .map_or_else(Positions::default, |budget| Positions::of(text, budget))
+        })
+    }
+
+    fn document(&self, number: usize) -> Option<&Marks> {
+        self.positions().documents.get(number)
+    }
+
+    /// The text of a line, which counts from 1.
+    fn line(&self, number: usize) -> &str {
+        let range = number.checked_sub(1).and_then(|at| self.lines.get(at));
+        range
+            .and_then(|range| self.text.get(range.clone()))
+            .unwrap_or_default()
+    }
+
     pub(super) fn place(&self, document: usize, steps: &[Step], part: Part) -> Location {
-        let mark = self.documents.get(document).and_then(|marks| match part {
+        let mark = self.document(document).and_then(|marks| match part {
             Part::Key => marks.key(steps),
             Part::Value => marks.value(steps),
         });
@@ -174,14 +247,13 @@ impl FileMap {
         let Some((line, column)) = at else {
             return Location::of_file(&self.path);
         };
-        let text = self.lines.get(line - 1).map_or("", String::as_str);
         Location {
             path: self.path.clone(),
             line,
             column,
             shown_column: column,
             width: 1,
-            excerpt: key_only(text),
+            excerpt: key_only(self.line(line)),
         }
     }
 
@@ -194,11 +266,7 @@ impl FileMap {
     }
 
     fn at(&self, line: usize, column: usize) -> Location {
-        let text = self
-            .lines
-            .get(line.saturating_sub(1))
-            .map_or("", String::as_str);
-        let (excerpt, shown_column) = self.redacted(text, line, column);
+        let (excerpt, shown_column) = self.redacted(line, column);
         Location {
             path: self.path.clone(),
             line,
@@ -209,23 +277,14 @@ impl FileMap {
         }
     }
 
-    fn in_text(&self, range: &std::ops::Range<usize>, show: bool) -> Location {
-        let mut before = 0;
-        for (index, text) in self.lines.iter().enumerate() {
-            // One byte for the newline; a carriage return before it counts as part of the line's end.
-            let end = before + text.len() + 1;
-            if range.start < end || index + 1 == self.lines.len() {
-                return self.in_line(
-                    index + 1,
-                    range.start - before.min(range.start),
-                    range.len(),
-                    0,
-                    show,
-                );
-            }
-            before = end;
-        }
-        Location::of_file(&self.path)
+    fn in_text(&self, range: &Range<usize>, show: bool) -> Location {
+        let line = self
+            .lines
+            .partition_point(|line| line.start <= range.start)
+            .max(1);
+        let start = self.lines.get(line - 1).map_or(0, |line| line.start);
+        let offset = range.start.saturating_sub(start);
+        self.in_line(line, offset, range.len(), 0, show)
     }
 
     fn in_body(
@@ -233,13 +292,10 @@ impl FileMap {
         document: usize,
         steps: &[Step],
         body: &str,
-        range: &std::ops::Range<usize>,
+        range: &Range<usize>,
         show: bool,
     ) -> Location {
-        let Some((line, column)) = self
-            .documents
-            .get(document)
-            .and_then(|marks| marks.value(steps))
+        let Some((line, column)) = self.document(document).and_then(|marks| marks.value(steps))
         else {
             return Location::of_file(&self.path);
         };
@@ -249,24 +305,17 @@ impl FileMap {
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
         let body_line = body.lines().nth(number).unwrap_or("");
         // A literal block begins on the line below its indicator; a plain or quoted scalar on the line itself.
-        for (file_line, from) in [(line + number, 0), (line + 1 + number, 0)] {
-            let text = self
-                .lines
-                .get(file_line.saturating_sub(1))
-                .map_or("", String::as_str);
+        for file_line in [line + number, line + 1 + number] {
+            let text = self.line(file_line);
             let found = if file_line == line {
                 text.find(body_line)
             } else {
                 indent_of(text, body_line)
             };
             if let Some(indent) = found.filter(|_| !body_line.is_empty()) {
-                return self.in_line(
-                    file_line,
-                    start - line_start + from,
-                    range.len(),
-                    indent,
-                    show,
-                );
+                let show = show && (file_line != line || self.secrets(line) <= 1);
+                let offset = start - line_start;
+                return self.in_line(file_line, offset, range.len(), indent, show);
             }
         }
         let mut place = self.at(line, column);
@@ -284,10 +333,7 @@ impl FileMap {
         indent: usize,
         show: bool,
     ) -> Location {
-        let text = self
-            .lines
-            .get(line.saturating_sub(1))
-            .map_or("", String::as_str);
+        let text = self.line(line);
         let from = text.floor_char_boundary((indent + offset).min(text.len()));
         let to = text.floor_char_boundary((from + bytes).min(text.len()));
         let column = text.get(..from).unwrap_or("").chars().count() + 1;
@@ -302,69 +348,118 @@ impl FileMap {
         }
     }
 
+    /// The keys and scalars that begin on a line, and whether the one before them, which may end on it, is secret.
+    fn on_line(&self, line: usize) -> (&[(Mark, bool)], bool) {
+        let scalars = &self.positions().scalars;
+        let start = scalars.partition_point(|((at, _), _)| *at < line);
+        let end = scalars.partition_point(|((at, _), _)| *at <= line);
+        let before = start.checked_sub(1).and_then(|at| scalars.get(at));
+        (
+            scalars.get(start..end).unwrap_or_default(),
+            before.is_some_and(|(_, secret)| *secret),
+        )
+    }
+
+    /// How many scalars that nobody may see have part of their text on a line.
+    fn secrets(&self, line: usize) -> usize {
+        let (scalars, continues) = self.on_line(line);
+        let begun = scalars.iter().filter(|(_, secret)| *secret).count();
+        let first = scalars
+            .first()
+            .map_or(usize::MAX, |((_, column), _)| *column);
+        begun + usize::from(continues && holds_text(self.line(line).chars().take(first - 1)))
+    }
+
     /// The line without the scalars that nobody may see, and the column that `column` has become.
-    fn redacted(&self, text: &str, line: usize, column: usize) -> (String, usize) {
-        let mut scalars = Vec::new();
-        for marks in &self.documents {
-            collect(marks, &mut Vec::new(), line, &mut scalars);
+    fn redacted(&self, line: usize, column: usize) -> (String, usize) {
+        if self.line(line).len() > EXCERPT_LINE_BYTES {
+            return (String::new(), column);
         }
-        scalars.sort_unstable();
-        let characters: Vec<char> = text.chars().collect();
-        let mut out = String::new();
-        let mut shown_column = column;
-        let mut next = 0;
-        for (index, (start, secret)) in scalars.iter().enumerate() {
-            if !secret || *start - 1 < next {
-                continue;
-            }
-            let end = scalars
-                .get(index + 1)
-                .map_or(characters.len(), |(start, _)| *start - 1);
-            out.extend(characters.get(next..*start - 1).unwrap_or(&[]));
-            let hidden = end - (*start - 1);
-            out.push_str(REDACTED);
-            let mut put = 1;
-            if scalars.get(index + 1).is_some() {
-                out.push_str(", ");
-                put = 3;
-            }
-            if column > *start {
-                shown_column = (shown_column + put).saturating_sub(hidden).max(1);
-            }
-            next = end;
+        let (scalars, continues) = self.on_line(line);
+        let characters: Vec<char> = self.line(line).chars().collect();
+        let starts: Vec<usize> = scalars.iter().map(|((_, start), _)| start - 1).collect();
+        let first = starts.first().copied().unwrap_or(characters.len());
+        let leading = characters.iter().take(first);
+        let indent = leading.clone().take_while(|c| **c == ' ').count();
+        let mut hidden = Vec::new();
+        if continues && holds_text(leading.copied()) {
+            hidden.push(indent..first);
         }
-        out.extend(characters.get(next..).unwrap_or(&[]));
-        (out, shown_column)
+        for (index, (_, secret)) in scalars.iter().enumerate() {
+            if let Some(start) = starts.get(index).filter(|_| *secret) {
+                let end = starts.get(index + 1).copied().unwrap_or(characters.len());
+                hidden.push(*start..end);
+            }
+        }
+        let (mut out, mut shown_column, mut next) = (Vec::new(), column, 0);
+        for range in hidden {
+            out.extend(characters.get(next..range.start).unwrap_or_default());
+            if column > range.start {
+                shown_column = out.len() + 1;
+            }
+            out.extend(REDACTED.chars());
+            if starts.iter().any(|start| *start >= range.end) {
+                out.extend(", ".chars());
+            }
+            if column > range.end {
+                shown_column = out.len() + column - range.end;
+            }
+            next = range.end;
+        }
+        out.extend(characters.get(next..).unwrap_or_default());
+        (out.into_iter().collect(), shown_column)
     }
 }
 
-/// The scalars that begin on a line: the column, and whether the text is secret.
-fn collect<'m>(
-    marks: &'m Marks,
-    path: &mut Vec<&'m str>,
-    line: usize,
-    out: &mut Vec<(usize, bool)>,
-) {
-    match marks {
-        Marks::Scalar((at, column)) => {
-            if *at == line {
-                out.push((*column, is_secret(path)));
-            }
+/// The ranges of the lines of a text from a byte on; a carriage return before a newline belongs to the line's end.
+fn lines(text: &str, from: usize, is_break: impl Fn(char) -> bool) -> Vec<Range<usize>> {
+    let mut lines = Vec::new();
+    let mut start = from;
+    let mut characters = text
+        .char_indices()
+        .skip_while(|(at, _)| *at < from)
+        .peekable();
+    while let Some((at, c)) = characters.next() {
+        if !is_break(c) {
+            continue;
         }
+        let newline = characters.next_if(|(_, next)| c == '\r' && *next == '\n');
+        let (last, end) = newline.map_or((c, at), |(_, next)| (next, at));
+        let after = newline.map_or(at, |(at, _)| at) + last.len_utf8();
+        let line = text.get(start..end).unwrap_or_default();
+        lines.push(start..start + line.strip_suffix('\r').unwrap_or(line).len());
+        start = after;
+    }
+    lines.push(start..text.len());
+    lines
+}
+
+/// What ends a line for the YAML reader, whose line numbers count them all (YAML 1.1, section 5.4).
+fn is_yaml_break(c: char) -> bool {
+    matches!(c, '\n' | '\r' | '\u{85}' | '\u{2028}' | '\u{2029}')
+}
+
+/// Whether there is more than what separates nodes.
+fn holds_text(mut characters: impl Iterator<Item = char>) -> bool {
+    characters.any(|c| !c.is_whitespace() && !"-?:,[]{}\"'".contains(c))
+}
+
+/// Where keys and scalars begin, and whether their text is secret.
+fn collect<'m>(marks: &'m Marks, path: &mut Vec<&'m str>, out: &mut Vec<(Mark, bool)>) {
+    match marks {
+        Marks::Scalar(mark) => out.push((*mark, is_secret(path))),
         Marks::List(items) => {
             for item in items {
                 path.push("-");
-                collect(item, path, line, out);
+                collect(item, path, out);
                 path.pop();
             }
         }
         Marks::Map(entries) => {
-            for (key, (at, column), value) in entries {
-                if *at == line {
-                    out.push((*column, false));
-                }
+            for (key, mark, value) in entries {
+                out.push((*mark, false));
                 path.push(key);
-                collect(value, path, line, out);
+                collect(value, path, out);
                 path.pop();
             }
         }

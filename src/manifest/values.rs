@@ -7,7 +7,7 @@ use crate::tree::{RepoPath, Tree};
 
 use super::fields::Reader;
 use super::locate::Step;
-use super::place::{FileMap, Part};
+use super::place::{BYTE_ORDER_MARK, FileMap, Part};
 use super::yaml::{self, Budget, Kind, Node, Scalar};
 
 /// What is wrong with one value.
@@ -104,12 +104,12 @@ pub fn read_values_file(
     else {
         return Err(vec![say::not_utf8(Location::of_file(path))]);
     };
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let documents = yaml::documents(text, budget);
+    let body = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
+    let documents = yaml::documents(body, budget);
     let mut pending = Vec::new();
     let mut result = Map::new();
     let mut diagnostics = Vec::new();
-    let map = || FileMap::new(path.clone(), text);
+    let map = || FileMap::of_yaml(path.clone(), text, budget);
     let mut seen = 0;
     for (index, document) in documents.into_iter().enumerate() {
         match document {

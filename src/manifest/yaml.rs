@@ -16,6 +16,13 @@ use serde_json::Number;
 /// Documents that one file may hold: a million machines in a hundred files still fit.
 pub(super) const MAX_DOCUMENTS: usize = 10_000;
 
+/// How deep lists and maps may nest: the parser recurses so far and no further.
+pub(super) const MAX_DEPTH: usize = 128;
+
+/// How many brackets of one document may be open at once, wherever they stand, before it is not even parsed: the parser's
+/// time grows with the square of them. Four times [`MAX_DEPTH`], since texts hold brackets that mean nothing.
+const MAX_OPEN_BRACKETS: usize = 512;
+
 /// How much one file may unfold to. YAML's aliases turn a few kilobytes into gigabytes; the budget counts what would be
 /// built, aliases unfolded, and stops before it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,10 +101,18 @@ pub(super) enum FaultKind {
     Budget,
     /// Over [`MAX_DOCUMENTS`].
     Documents,
+    /// Over [`MAX_DEPTH`].
+    Depth,
 }
 
 /// The documents of one file, in order; reading ends at the first fault that leaves the rest unknown.
 pub(super) fn documents(text: &str, budget: Budget) -> Vec<Result<Node, Fault>> {
+    if let Some(at) = too_many_brackets(text) {
+        return vec![Err(Fault {
+            kind: FaultKind::Depth,
+            at: Some(at),
+        })];
+    }
     let reader = Reader::new(text, budget);
     let mut all = Vec::new();
     let shapes = serde_yaml::Deserializer::from_str(text);
@@ -127,7 +142,7 @@ pub(super) fn documents(text: &str, budget: Budget) -> Vec<Result<Node, Fault>> 
                 let ends = own.is_none() || matches!(own, Some(FaultKind::Budget));
                 all.push(Err(Fault {
                     at: error.location().map(|at| (at.line(), at.column())),
-                    kind: own.unwrap_or_else(|| FaultKind::Syntax(words(&error))),
+                    kind: own.unwrap_or_else(|| fault(&error)),
                 }));
                 if ends {
                     break;
@@ -136,6 +151,39 @@ pub(super) fn documents(text: &str, budget: Budget) -> Vec<Result<Node, Fault>> 
         }
     }
     all
+}
+
+/// What the parser gave up for.
+fn fault(error: &serde_yaml::Error) -> FaultKind {
+    let words = words(error);
+    match words.as_str() {
+        // Aliases, a hundred times as many as there are events.
+        "repetition limit exceeded" => FaultKind::Budget,
+        "recursion limit exceeded" => FaultKind::Depth,
+        _ => FaultKind::Syntax(words),
+    }
+}
+
+/// Where a document opens one bracket too many.
+fn too_many_brackets(text: &str) -> Option<(usize, usize)> {
+    let mut open = 0_usize;
+    for (number, line) in text.split('\n').enumerate() {
+        if line.starts_with("---") {
+            open = 0;
+        }
+        for (offset, byte) in line.bytes().enumerate() {
+            match byte {
+                b'[' | b'{' => open += 1,
+                b']' | b'}' => open = open.saturating_sub(1),
+                _ => continue,
+            }
+            if open > MAX_OPEN_BRACKETS {
+                let before = line.get(..offset).unwrap_or_default();
+                return Some((number + 1, before.chars().count() + 1));
+            }
+        }
+    }
+    None
 }
 
 /// The parser's words without the place, which is told beside them; a place that gives the context stays.

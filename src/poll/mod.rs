@@ -7,6 +7,7 @@ mod pace;
 mod poke;
 mod report;
 mod restore;
+mod rollback;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -23,6 +24,8 @@ use keep::Keeper;
 use pace::{Pace, Wonders};
 use poke::Pokes;
 use report::Report;
+use restore::Restorer;
+use rollback::Floor;
 
 pub use poke::{Checks, Poke};
 
@@ -34,6 +37,15 @@ pub trait Desired: Send {
     /// Says why the desired state could not be read.
     fn check(&mut self, known: Option<&Revision>, interrupt: &AtomicBool)
     -> Result<Check, Trouble>;
+
+    /// Ensures that a tree that was kept from an earlier check would be accepted now. Asks no remote.
+    ///
+    /// # Errors
+    /// Says why it is not accepted any more.
+    fn admit_again(&self, tree: &Tree) -> Result<(), Trouble> {
+        let _ = tree;
+        Ok(())
+    }
 }
 
 /// Why a check brought nothing.
@@ -51,18 +63,26 @@ impl Desired for Remote {
         known: Option<&Revision>,
         interrupt: &AtomicBool,
     ) -> Result<Check, Trouble> {
-        Self::check(self, known, interrupt).map_err(|error| match error.revision() {
-            Some(revision) if !error.is_transient() => Trouble::Refused(Refusal {
-                revision: revision.clone(),
-                errors: 1,
-                warnings: 0,
-                lines: vec![refusal_line(&error)],
-            }),
-            _ => Trouble::Failed(Failure {
-                class: error.class().as_str(),
-                message: error.to_string(),
-            }),
-        })
+        Self::check(self, known, interrupt).map_err(|error| trouble(&error))
+    }
+
+    fn admit_again(&self, tree: &Tree) -> Result<(), Trouble> {
+        Self::admit_again(self, tree).map_err(|error| trouble(&error))
+    }
+}
+
+fn trouble(error: &SourceError) -> Trouble {
+    match error.revision() {
+        Some(revision) if !error.is_transient() => Trouble::Refused(Refusal {
+            revision: revision.clone(),
+            errors: 1,
+            warnings: 0,
+            lines: vec![refusal_line(error)],
+        }),
+        _ => Trouble::Failed(Failure {
+            class: error.class().as_str(),
+            message: error.to_string(),
+        }),
     }
 }
 
@@ -111,6 +131,8 @@ pub struct Poller {
     /// Where publications survive a restart.
     state: Option<State>,
     keeper: Option<Keeper>,
+    /// `None` when the published commit may be followed by an older one.
+    floor: Option<Floor>,
     /// The revision that was last compiled, published or not.
     known: Option<Revision>,
     /// Why `known` is not served, if it is not.
@@ -136,6 +158,7 @@ impl Poller {
             report: Report::default(),
             state: None,
             keeper: None,
+            floor: None,
             known: None,
             refusal: None,
         }
@@ -146,6 +169,15 @@ impl Poller {
     pub fn with_state(self, state: State) -> Self {
         Self {
             state: Some(state),
+            ..self
+        }
+    }
+
+    /// The same loop, which refuses a commit that is older than the last one it published.
+    #[must_use]
+    pub fn refusing_rollbacks(self) -> Self {
+        Self {
+            floor: Some(Floor::default()),
             ..self
         }
     }
@@ -190,8 +222,18 @@ impl Poller {
             return;
         };
         self.keeper = Some(Keeper::spawn(state.clone()));
-        let build = Arc::clone(&self.build);
-        self.known = restore::restore(state, build, &mut self.publisher).await;
+        let restorer = Restorer {
+            state,
+            build: Arc::clone(&self.build),
+            desired: Arc::clone(&self.desired),
+        };
+        let Some(restored) = restorer.restore(&mut self.publisher).await else {
+            return;
+        };
+        if let Some(floor) = &mut self.floor {
+            floor.published(restored.commit.as_ref());
+        }
+        self.known = Some(restored.revision);
     }
 
     /// Waits until the next check is due; `began` is when the last one began.
@@ -236,7 +278,10 @@ impl Poller {
             }
             Ok(Check::Changed(tree)) => {
                 self.recovered();
-                self.build(tree, started).await;
+                match self.floor.as_ref().and_then(|floor| floor.refusal(&tree)) {
+                    Some(refusal) => self.refuse(refusal),
+                    None => self.build(tree, started).await,
+                }
                 true
             }
             Err(Trouble::Refused(refusal)) => {
@@ -276,15 +321,19 @@ impl Poller {
         let build = Arc::clone(&self.build);
         let source = Arc::clone(&tree);
         let compiled = tokio::task::spawn_blocking(move || restore::compiled(&*build, &source));
-        let compiled = compiled.await.unwrap_or_default();
-        match compiled.snapshot {
+        let mut compiled = compiled.await.unwrap_or_default();
+        match compiled.snapshot.take() {
             Some(snapshot) if compiled.errors == 0 => {
                 self.known = Some(revision);
                 self.refusal = None;
+                if let Some(floor) = &mut self.floor {
+                    floor.published(tree.commit());
+                }
                 self.notice_gap(&tree);
                 self.publisher.publish(snapshot, Moment::now());
                 let publication = self.publisher.current();
-                report::published(&publication, compiled.warnings, &compiled.lines, started);
+                let signer = tree.commit().and_then(|commit| commit.principal.as_deref());
+                report::published(&publication, signer, &compiled, started);
                 if let Some(keeper) = &self.keeper {
                     keeper.keep(tree);
                 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use super::millis;
+use super::{Built, millis};
 use crate::publish::{Failure, Publication, Refusal};
 use crate::snapshot::Counts;
 use crate::tree::Revision;
@@ -46,8 +46,8 @@ impl Report {
 /// One line for a publication; its warnings are for `gitboot validate`.
 pub(super) fn published(
     publication: &Publication,
-    warnings: usize,
-    lines: &[String],
+    signer: Option<&str>,
+    built: &Built,
     started: Instant,
 ) {
     let Some(snapshot) = publication.snapshot.as_deref() else {
@@ -65,12 +65,13 @@ pub(super) fn published(
         assignments,
         machines,
         configs,
-        warnings,
+        warnings = built.warnings,
+        signer,
         millis = millis(started.elapsed()),
         "revision {} published",
         snapshot.revision().short()
     );
-    for line in lines.iter().take(MAX_LINES) {
+    for line in built.lines.iter().take(MAX_LINES) {
         tracing::debug!("{line}");
     }
 }
@@ -97,7 +98,7 @@ pub(super) fn not_restored(revision: &Revision, errors: usize, lines: &[String])
     tracing::warn!(
         revision = revision.as_str(),
         errors,
-        "revision {} in the state directory is not served: this version refuses it ({})",
+        "revision {} in the state directory is not served: this server refuses it ({})",
         revision.short(),
         counted(errors, "error")
     );

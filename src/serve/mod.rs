@@ -53,6 +53,8 @@ pub struct Wiring {
     pub build: Arc<Build>,
     /// Where publications survive a restart; `None` keeps everything in memory.
     pub state: Option<State>,
+    /// Whether a commit that is older than the last one that was published is refused.
+    pub refuses_rollbacks: bool,
 }
 
 /// A server whose addresses are bound; connections wait in the kernel's queue until [`Server::run`] takes them.
@@ -99,6 +101,9 @@ impl Server {
         let mut poller = Poller::new(wiring.desired, wiring.build, publisher, settings.interval);
         if let Some(state) = wiring.state {
             poller = poller.with_state(state);
+        }
+        if wiring.refuses_rollbacks {
+            poller = poller.refusing_rollbacks();
         }
         let poke = poller.poke();
         let service = http::service(

@@ -74,6 +74,7 @@ pub fn read_revision(dir: &Path, revision: &str, limits: &Limits) -> Result<Tree
             path: path.as_ref(),
             limits,
             allow_empty: false,
+            allowed_signers: None,
         },
         &AtomicBool::new(false),
     )

@@ -4,6 +4,7 @@
 //! This walk has its own stack, checks each name and asks for an object's size before its bytes.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
@@ -12,6 +13,7 @@ use gix::objs::{CommitRefIter, Find, FindHeader, Kind, TreeRefIter};
 
 use super::error::{ErrorClass, SourceError, printable};
 use super::meter::{Meter, over_bytes};
+use super::signature;
 use crate::tree::{Commit, Entry, Limits, RepoPath, Revision, Tree};
 
 /// The largest commit object in bytes; a message with a long signature stays far below.
@@ -32,6 +34,8 @@ pub(super) struct Scope<'a> {
     pub(super) limits: &'a Limits,
     /// Whether a commit without the folder at `path` is an empty tree and not an error.
     pub(super) allow_empty: bool,
+    /// The list of those of whom one must have signed the commit; `None` when nobody must.
+    pub(super) allowed_signers: Option<&'a Path>,
 }
 
 /// Reads the files of `commit`.
@@ -44,6 +48,7 @@ pub(super) fn read_commit(
     let revision = Revision::new(&commit.to_string());
     let mut walk = Walk {
         objects,
+        checks_ids: scope.allowed_signers.is_some(),
         meter: Meter::new(scope.limits),
         interrupt,
         entries: BTreeMap::new(),
@@ -67,6 +72,9 @@ struct Folder {
 
 struct Walk<'a, O> {
     objects: &'a O,
+    /// Whether objects are compared with their ids, which is all that binds files to a signature: what was fetched has
+    /// been, but a repository of this machine may hold anything.
+    checks_ids: bool,
     meter: Meter<'a>,
     interrupt: &'a AtomicBool,
     entries: BTreeMap<RepoPath, Entry>,
@@ -78,7 +86,10 @@ struct Walk<'a, O> {
 
 impl<O: Objects> Walk<'_, O> {
     fn run(&mut self, commit: ObjectId, scope: &Scope<'_>) -> Result<Commit, SourceError> {
-        let (root, commit) = self.commit(commit)?;
+        let (root, mut commit) = self.commit(commit)?;
+        if let Some(list) = scope.allowed_signers {
+            commit.principal = Some(signature::admit(list, &commit.raw)?);
+        }
         let root = match scope.path.map(|path| self.descend(root, path)) {
             Some(Err(error)) if scope.allow_empty && error.class() == ErrorClass::PathMissing => {
                 return Ok(commit);
@@ -260,6 +271,17 @@ impl<O: Objects> Walk<'_, O> {
             .try_find(&id, buffer)
             .map_err(|error| damaged(what, &error))?
             .ok_or_else(|| missing(what, id))?;
+        let is_right = || {
+            let computed = gix::objs::compute_hash(id.kind(), kind, found.data);
+            computed.is_ok_and(|computed| computed == id)
+        };
+        if self.checks_ids && !is_right() {
+            let message = format!(
+                "the object `{id}` of `{}` is not what its id says",
+                printable(what)
+            );
+            return Err(SourceError::new(ErrorClass::Corrupt, message));
+        }
         Ok(found.data)
     }
 }
@@ -337,6 +359,7 @@ mod tests {
                     path: None,
                     limits: &Limits::default(),
                     allow_empty: false,
+                    allowed_signers: None,
                 },
                 &AtomicBool::new(false),
             )

@@ -261,7 +261,7 @@ fn what_this_version_refuses_is_not_served_from_disk_either() {
     site.go_away();
     let mut server = site.start(&[]);
     let address = server.address();
-    server.line_with("in the state directory is not served: this version refuses it");
+    server.line_with("in the state directory is not served: this server refuses it");
     server.line_with("error[empty-tree]");
     server.line_with("nothing is published yet");
     assert_eq!(get(address, "/ready").status, 503);

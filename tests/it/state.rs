@@ -104,8 +104,8 @@ fn superseded_trees_stay_until_their_time_is_over() {
     state.save(&three, at(40)).unwrap();
     let earlier = |seconds| {
         let earlier = state.earlier(at(seconds)).unwrap();
-        let tree = |earlier| (state.read_earlier(earlier).unwrap(), earlier.left.as_secs());
-        earlier.iter().map(tree).collect::<Vec<_>>()
+        let read = |one| (state.read_earlier(one).unwrap(), one.left.as_secs());
+        earlier.iter().map(read).collect::<Vec<_>>()
     };
     assert_eq!(earlier(50), [(two.clone(), 90), (one, 60)]);
     assert_eq!(earlier(110), [(two, 30)]);

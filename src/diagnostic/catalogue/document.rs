@@ -78,6 +78,18 @@ pub fn yaml_budget(at: Location, nodes: usize, bytes: usize) -> Diagnostic {
     .help_line("split the file, or use fewer aliases")
 }
 
+/// Lists and maps inside each other without an end.
+#[must_use]
+pub fn yaml_depth(at: Location, limit: usize) -> Diagnostic {
+    Diagnostic::error(
+        "yaml-depth",
+        at,
+        format!("lists and maps nest more than {limit} deep"),
+    )
+    .note("nothing after this place was read")
+    .help_line("close the brackets, or put data of other programs into a file of its own")
+}
+
 /// A file with too many documents.
 #[must_use]
 pub fn too_many_documents(at: Location, limit: usize) -> Diagnostic {

@@ -132,6 +132,21 @@ fn the_readme_tells_the_defaults_of_the_server() {
 }
 
 #[test]
+fn the_readme_shows_what_a_machine_of_the_example_gets() {
+    let readme = std::fs::read_to_string(source_tree().join("README.md")).unwrap();
+    let machine = [
+        "render",
+        "--label=mac=52:54:00:00:03:02",
+        "--external-url=http://localhost:8080",
+        "example-repo",
+    ];
+    let script = run(&machine).stdout;
+    assert!(readme.contains(&format!("```\n{script}```\n")), "{script}");
+    let summary = run(&["validate", "example-repo"]).stdout;
+    assert!(readme.contains(&summary), "{summary}");
+}
+
+#[test]
 fn the_version_is_that_of_the_package() {
     let version = concat!("gitboot ", env!("CARGO_PKG_VERSION"), "\n");
     for flag in ["--version", "-V"] {

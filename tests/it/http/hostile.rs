@@ -151,7 +151,7 @@ fn one_address_cannot_take_all_connections() {
         &[],
     );
     let address = server.address();
-    let mut served = Vec::new();
+    let mut kept = Vec::new();
     let mut turned_away = 0;
     for _ in 0..300 {
         let mut client = Client::connect(address);
@@ -159,12 +159,12 @@ fn one_address_cannot_take_all_connections() {
         match client.try_response() {
             Some(response) => {
                 assert_eq!(response.status, 200);
-                served.push(client);
+                kept.push(client);
             }
             None => turned_away += 1,
         }
     }
-    assert_eq!((served.len(), turned_away), (LIMIT, 200));
+    assert_eq!((kept.len(), turned_away), (LIMIT, 200));
     let line = server.line_with("turned away");
     assert!(
         line.contains("a connection from 127.0.0.1 is turned away, 100 are open (`--max-connections-per-address`)"),
@@ -174,7 +174,7 @@ fn one_address_cannot_take_all_connections() {
         connect_from([127, 0, 0, 2], address).get("/health").status,
         200
     );
-    for client in &mut served {
+    for client in &mut kept {
         assert_eq!(client.get("/boot.ipxe").status, 200);
     }
     server.signal("INT");

@@ -2,6 +2,7 @@
 
 mod configs;
 mod exact;
+mod exchange;
 mod flight;
 mod hostile;
 mod limits;
@@ -176,7 +177,7 @@ fn directory_id(configs: &[Arc<Config>]) -> ConfigId {
 }
 
 /// Serves Profiles of every sort: what a whole commit looks like, rendered for real.
-const TREE: &str = r##"
+const TREE: &str = r#"
 //- all.yaml
 apiVersion: gitboot.dev/v1alpha1
 kind: Profile
@@ -221,7 +222,7 @@ apiVersion: gitboot.dev/v1alpha1
 kind: Assignment
 metadata: {name: silent}
 spec: {profile: silent, subjectSelectors: {mac: "52:54:00:ab:cd:02"}}
-"##;
+"#;
 
 /// The headers but for those that tell the length.
 fn headers(response: &Response) -> Vec<(&str, &str)> {

@@ -128,7 +128,8 @@ proptest! {
         is_chunked in any::<bool>(),
     ) {
         let body = if is_chunked {
-            let chunks: String = chunks.iter().map(|chunk| format!("{:x}\r\n{chunk}\r\n", chunk.len())).collect();
+            let chunks = chunks.iter().map(|chunk| format!("{:x}\r\n{chunk}\r\n", chunk.len()));
+            let chunks = chunks.collect::<Vec<_>>().concat();
             format!("Transfer-Encoding: chunked\r\n\r\n{chunks}0\r\n\r\n")
         } else {
             let body = chunks.concat();
