@@ -23,6 +23,7 @@ use crate::poll::Built;
 use crate::render::BaseUrl;
 use crate::serve::{Server, Settings, Wiring};
 use crate::source::{self, Remote, RepoUrl};
+use crate::state::{Key, State};
 use crate::tree::{RepoPath, Tree};
 
 /// How long a check of the repository that is running at the end may take to give up.
@@ -70,7 +71,7 @@ struct Repository {
     /// How long a fetch may take as a whole
     #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = positive_duration)]
     fetch_timeout: Duration,
-    /// Where fetched objects are kept, or `none` for memory alone [default: $STATE_DIRECTORY, else
+    /// Where fetched objects and the last good revision are kept, or `none` for memory alone [default: $STATE_DIRECTORY, else
     /// $XDG_STATE_HOME/gitboot, else ~/.local/state/gitboot]
     #[arg(long, value_name = "DIR|none")]
     state_dir: Option<PathBuf>,
@@ -198,9 +199,10 @@ pub(super) fn start(
         .build()
         .context("cannot start the runtime")?;
     let result = runtime.block_on(async {
+        let retain = settings.retain;
         let server = Server::bind(settings)?;
         bound(&server.addresses())?;
-        server.run(wiring(source, options)?).await
+        server.run(wiring(source, options, retain)?).await
     });
     runtime.shutdown_timeout(GIVE_UP_TIME);
     result.map(|()| Outcome::Good)
@@ -235,12 +237,28 @@ pub(super) fn settings(
     })
 }
 
-fn wiring(source: source::Settings, options: compile::Options) -> anyhow::Result<Wiring> {
+fn wiring(
+    source: source::Settings,
+    options: compile::Options,
+    retain: Duration,
+) -> anyhow::Result<Wiring> {
     Ok(Wiring {
+        state: state(&source, retain),
         refuses_rollbacks: source.refuses_rollbacks(),
         desired: Box::new(Remote::new(source)?),
         build: Arc::new(move |tree| build(tree, &options)),
     })
+}
+
+/// Where publications survive a restart.
+fn state(source: &source::Settings, retain: Duration) -> Option<State> {
+    let key = Key {
+        repo: source.repo.to_string(),
+        reference: source.reference.clone(),
+        path: source.path.as_ref().map(ToString::to_string),
+    };
+    let folder = source.state_dir.clone()?;
+    Some(State::new(folder, key, source.limits, retain))
 }
 
 fn build(tree: &Tree, options: &compile::Options) -> Built {
