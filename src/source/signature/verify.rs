@@ -5,7 +5,7 @@ use ring::signature::{
     RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_2048_8192_SHA512, RsaPublicKeyComponents,
 };
 use ssh_key::public::{KeyData, RsaPublicKey};
-use ssh_key::{Algorithm, HashAlg, PublicKey, SshSig};
+use ssh_key::{Algorithm, HashAlg, LineEnding, PublicKey, SshSig};
 
 use super::allowed_signers::AllowedSigners;
 use super::commit::{Parts, take_apart};
@@ -137,7 +137,23 @@ fn read(text: &[u8]) -> Result<SshSig, SignatureError> {
     if begins("SIGNED MESSAGE") {
         return Err(SignatureError::X509);
     }
-    SshSig::from_pem(text).map_err(|_| SignatureError::Malformed)
+    let signature = SshSig::from_pem(text).map_err(|_| SignatureError::Malformed)?;
+    // The crate passes over lengths inside the signature that do not fit; OpenSSH does not, and neither may two texts be one
+    // signature.
+    let canonical = signature
+        .to_pem(LineEnding::LF)
+        .map_err(|_| SignatureError::Malformed)?;
+    let unwrapped = |text: &[u8]| {
+        text.iter()
+            .copied()
+            .filter(|byte| !byte.is_ascii_whitespace())
+            .collect::<Vec<u8>>()
+    };
+    if unwrapped(text) == unwrapped(canonical.as_bytes()) {
+        Ok(signature)
+    } else {
+        Err(SignatureError::Malformed)
+    }
 }
 
 /// Ensures that the signature is over these bytes.
