@@ -5,7 +5,7 @@ use ring::signature::{
     RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_2048_8192_SHA512, RsaPublicKeyComponents,
 };
 use ssh_key::public::{KeyData, RsaPublicKey};
-use ssh_key::{Algorithm, HashAlg, PublicKey, SshSig};
+use ssh_key::{Algorithm, HashAlg, LineEnding, PublicKey, SshSig};
 
 use super::allowed_signers::AllowedSigners;
 use super::commit::{Parts, take_apart};
@@ -137,7 +137,27 @@ fn read(text: &[u8]) -> Result<SshSig, SignatureError> {
     if begins("SIGNED MESSAGE") {
         return Err(SignatureError::X509);
     }
-    SshSig::from_pem(text).map_err(|_| SignatureError::Malformed)
+    let signature = SshSig::from_pem(text).map_err(|_| SignatureError::Malformed)?;
+    if is_canonical(&signature, text) {
+        Ok(signature)
+    } else {
+        Err(SignatureError::Malformed)
+    }
+}
+
+/// Ensures that a signature is written as OpenSSH writes it, but for the width of its lines: the reader takes other
+/// versions, other line ends and wrong lengths, too.
+fn is_canonical(signature: &SshSig, text: &[u8]) -> bool {
+    let joined = |text: &[u8]| -> Vec<u8> {
+        let bytes = text.iter().filter(|byte| **byte != b'\n');
+        bytes.copied().collect()
+    };
+    let is_current = signature.version() == SshSig::VERSION && signature.reserved().is_empty();
+    // ssh-key 0.6 writes the signatures of these keys otherwise than it reads them.
+    let is_exempt = signature.algorithm() == Algorithm::SkEcdsaSha2NistP256;
+    let written = signature.to_pem(LineEnding::LF);
+    let is_same = written.is_ok_and(|written| joined(written.as_bytes()) == joined(text));
+    is_current && (is_exempt || is_same)
 }
 
 /// Ensures that the signature is over these bytes.

@@ -552,6 +552,31 @@ fn sample() -> &'static (Vec<u8>, AllowedSigners) {
     })
 }
 
+/// What could look like nothing: line ends, blanks, padding, digits of the encoding.
+const SLY: &[u8] = b"\r\n =+A";
+
+#[test]
+fn no_byte_of_a_signature_can_be_changed() {
+    let (raw, list) = sample();
+    let text = String::from_utf8(raw.clone()).unwrap();
+    let mut accepted = Vec::new();
+    for at in text.find("gpgsig").unwrap()..text.find("\n\n").unwrap() {
+        let (head, tail) = raw.split_at(at);
+        let mut tries = vec![[head, &tail[1..]].concat()];
+        for byte in SLY {
+            tries.push([head, &[*byte], tail].concat());
+            tries.push([head, &[*byte], &tail[1..]].concat());
+        }
+        tries.retain(|changed| changed != raw && verify(changed, list).is_ok());
+        accepted.extend(
+            tries
+                .iter()
+                .map(|changed| String::from_utf8_lossy(changed).into_owned()),
+        );
+    }
+    assert_eq!(accepted, Vec::<String>::new());
+}
+
 proptest! {
     #[test]
     fn a_changed_commit_is_never_accepted(at: prop::sample::Index, byte: u8, is_added: bool, is_removed: bool) {
