@@ -218,6 +218,12 @@ impl Tree {
         self.commit.as_ref()
     }
 
+    /// The first parent of the commit that the files are of.
+    #[must_use]
+    pub fn parent(&self) -> Option<&Revision> {
+        self.commit.as_ref()?.first_parent.as_ref()
+    }
+
     /// What stands at `path`.
     #[must_use]
     pub fn get(&self, path: &RepoPath) -> Option<&Entry> {
@@ -231,6 +237,18 @@ impl Tree {
             Some(Entry::File(bytes)) => Some(bytes),
             _ => None,
         }
+    }
+
+    /// The number of entries.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there is no entry.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
     }
 
     /// All entries in the order of their paths.

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use super::{Built, millis};
 use crate::publish::{Failure, Publication, Refusal};
 use crate::snapshot::Counts;
+use crate::tree::Revision;
 
 /// How many diagnostics of one revision are logged: a screenful; the rest is a count, and `gitboot validate` shows all.
 const MAX_LINES: usize = 20;
@@ -75,6 +76,35 @@ pub(super) fn published(
     }
 }
 
+/// One line for what is served again after a restart.
+pub(super) fn restored(publication: &Publication, lines: &[String], started: Instant) {
+    let (Some(revision), Some(at)) = (publication.revision(), publication.published_at) else {
+        return;
+    };
+    tracing::info!(
+        revision = revision.as_str(),
+        millis = millis(started.elapsed()),
+        "revision {} published from the state directory as of {} ago, until the repository answers",
+        revision.short(),
+        Coarse(at.wall.elapsed().unwrap_or_default())
+    );
+    for line in lines.iter().take(MAX_LINES) {
+        tracing::debug!("{line}");
+    }
+}
+
+/// One line for a stored revision that this version refuses, then its diagnostics.
+pub(super) fn not_restored(revision: &Revision, errors: usize, lines: &[String]) {
+    tracing::warn!(
+        revision = revision.as_str(),
+        errors,
+        "revision {} in the state directory is not served: this server refuses it ({})",
+        revision.short(),
+        counted(errors, "error")
+    );
+    diagnostics(lines);
+}
+
 /// One line for a refusal, then its diagnostics.
 pub(super) fn refused(refusal: &Refusal, publication: &Publication) {
     tracing::info!(
@@ -86,10 +116,14 @@ pub(super) fn refused(refusal: &Refusal, publication: &Publication) {
         counted(refusal.errors, "error"),
         Still(publication)
     );
-    for line in refusal.lines.iter().take(MAX_LINES) {
+    diagnostics(&refusal.lines);
+}
+
+fn diagnostics(lines: &[String]) {
+    for line in lines.iter().take(MAX_LINES) {
         tracing::warn!("{line}");
     }
-    if let Some(more @ 1..) = refusal.lines.len().checked_sub(MAX_LINES) {
+    if let Some(more @ 1..) = lines.len().checked_sub(MAX_LINES) {
         tracing::warn!("and {more} more");
     }
 }

@@ -4,8 +4,10 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use super::credentials::Credentials;
 use super::error::{ErrorClass, SourceError};
 use super::fetch::Fetcher;
+use super::transport::Transport;
 use super::url::{Place, RepoUrl};
 use super::walk::Scope;
 use super::{local, signature, store};
@@ -16,6 +18,8 @@ use crate::tree::{Limits, RepoPath, Revision, Tree};
 pub struct Settings {
     /// Where the repository is.
     pub repo: RepoUrl,
+    /// What the remote asks for and is checked by; has to fit the repository.
+    pub credentials: Credentials,
     /// A full ref, else a branch, else a tag, else a full commit id; `None` means the repository's `HEAD`.
     pub reference: Option<String>,
     /// The folder that is served; `None` means the root.
@@ -57,6 +61,7 @@ impl Settings {
     pub fn new(repo: RepoUrl) -> Self {
         Self {
             repo,
+            credentials: Credentials::default(),
             reference: None,
             path: None,
             state_dir: None,
@@ -123,13 +128,13 @@ impl Remote {
     /// # Errors
     /// When the folder cannot be made, or when TLS cannot be set up.
     pub fn new(settings: Settings) -> Result<Self, SourceError> {
-        let fetcher = match settings.repo.place() {
-            Place::Http(url) => {
-                let folder = fetch_folder(&settings)?;
-                store::sweep(&folder);
-                Some(Fetcher::new(url, folder, &settings)?)
-            }
-            Place::Local(_) => None,
+        let fetcher = if let Place::Local(_) = settings.repo.place() {
+            None
+        } else {
+            let folder = fetch_folder(&settings)?;
+            store::sweep(&folder);
+            let transport = Transport::new(&settings, &folder)?;
+            transport.map(|transport| Fetcher::new(transport, folder))
         };
         Ok(Self {
             settings,
@@ -192,10 +197,10 @@ impl Remote {
         interrupt: &AtomicBool,
     ) -> Result<Check, SourceError> {
         match (self.settings.repo.place(), &mut self.fetcher) {
-            (Place::Http(_), Some(fetcher)) => fetcher.check(&self.settings, known, interrupt),
             (Place::Local(path), _) => local::check(path, &self.settings, known, interrupt),
-            (Place::Http(_), None) => {
-                unreachable!("`new` makes a fetcher for every http repository")
+            (_, Some(fetcher)) => fetcher.check(&self.settings, known, interrupt),
+            (_, None) => {
+                unreachable!("`new` makes a fetcher for every repository that is not local")
             }
         }
     }

@@ -327,7 +327,7 @@ fn a_push_changes_what_a_machine_boots_and_a_boot_in_flight_goes_on() {
 #[test]
 fn every_answer_to_a_machine_is_one_line() {
     let repo = Repository::with_files(&[("profile.yaml", PROFILE), ("rack.yaml", ASSIGNMENT)]);
-    let mut server = start(&repo, &["--log-format=json"]);
+    let mut server = start(&repo, &["--log-format=json", "--retain=0"]);
     let address = server.address();
     server.line_with("published");
     let mut answered = |target: &str| {

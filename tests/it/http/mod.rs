@@ -46,6 +46,7 @@ fn settings() -> Settings {
         ready_max_age: None,
         max_header_bytes: Limits::default().max_header_bytes,
         starting_until: Instant::now() + http::STARTING,
+        poke: None,
         draining: Arc::new(AtomicBool::new(false)),
     }
 }
