@@ -13,7 +13,7 @@ use gix::objs::{CommitRefIter, Find, FindHeader, Kind, TreeRefIter};
 
 use super::error::{ErrorClass, SourceError, printable};
 use super::meter::{Meter, over_bytes};
-use super::signature;
+use super::signature::{self, Verified};
 use crate::tree::{Commit, Entry, Limits, RepoPath, Revision, Tree};
 
 /// The largest commit object in bytes; a message with a long signature stays far below.
@@ -88,7 +88,10 @@ impl<O: Objects> Walk<'_, O> {
     fn run(&mut self, commit: ObjectId, scope: &Scope<'_>) -> Result<Commit, SourceError> {
         let (root, mut commit) = self.commit(commit)?;
         if let Some(list) = scope.allowed_signers {
-            commit.principal = Some(signature::admit(list, &commit.raw)?);
+            let Verified { principal, time } = signature::admit(list, &commit.raw)?;
+            commit.principal = Some(principal);
+            // Where the signature stands is not signed; the time is taken from what is.
+            commit.time = time;
         }
         let root = match scope.path.map(|path| self.descend(root, path)) {
             Some(Err(error)) if scope.allow_empty && error.class() == ErrorClass::PathMissing => {

@@ -93,6 +93,47 @@ fn only_signed_commits_are_served_and_none_that_is_older() {
 }
 
 #[test]
+fn what_was_stored_is_verified_again_and_still_cannot_go_back() {
+    let repository = repository();
+    let parent = repository.parent();
+    let key = Key::new(parent, "ann", "ed25519");
+    let (key_file, list) = (parent.join("ann"), parent.join("allowed_signers"));
+    let allowed = format!("ann {}\n", key.public());
+    fs::write(&list, &allowed).unwrap();
+    let first = repository.head();
+    commit_at(&repository, &key_file, "2024-03-01T00:00:00Z");
+    let repo = format!("--repo={}", repository.path().display());
+    let list_flag = format!("--allowed-signers-file={}", list.display());
+    let state = format!("--state-dir={}", parent.join("state").display());
+    let args = ["serve", &repo, &state, "--listen=127.0.0.1:0", &list_flag];
+    let mut server = Process::start(&args, &[]);
+    server.address();
+    server.line_with("published");
+    server.signal("INT");
+    assert_eq!(server.end().code, Some(0));
+
+    // An older commit after a restart.
+    repository.git(&["reset", "-q", "--hard", &first]);
+    commit_at(&repository, &key_file, "2024-02-01T00:00:00Z");
+    let mut server = Process::start(&args, &[]);
+    server.line_with("published from the state directory");
+    server.line_with("refused (1 error), still serving");
+    server.line_with("error[rollback]: ");
+    server.signal("INT");
+    assert_eq!(server.end().code, Some(0));
+
+    // A key that was revoked in between.
+    fs::write(&list, "# nobody\n").unwrap();
+    let mut server = Process::start(&args, &[]);
+    server.line_with("in the state directory is not served");
+    server
+        .line_with("error[signature]: the commit is signed by a key that is not among the allowed");
+    server.line_with("refused (1 error), nothing is published yet");
+    server.signal("INT");
+    assert_eq!(server.end().code, Some(0));
+}
+
+#[test]
 fn validate_and_render_look_at_signatures_too() {
     let repository = repository();
     let parent = repository.parent();
@@ -166,8 +207,5 @@ fn the_recipe_of_the_readme_works() {
         String::from_utf8(output.stderr).unwrap(),
     );
     assert!(output.status.success(), "{out}{err}");
-    assert_eq!(
-        out,
-        "ok: 1 Profiles, 1 Assignments, 0 machines, 0 configs\n"
-    );
+    assert_eq!(out, "ok: 1 Profile, 1 Assignment, 0 machines, 0 configs\n");
 }

@@ -38,7 +38,7 @@ pub(super) fn read_list(path: &Path) -> Result<Vec<u8>, String> {
 
 /// Ensures that a commit is signed by somebody on the list, and says by whom. The list is read anew each time, and
 /// nobody is on a list that cannot be read.
-pub(super) fn admit(list: &Path, raw: &[u8]) -> Result<String, SourceError> {
+pub(super) fn admit(list: &Path, raw: &[u8]) -> Result<Verified, SourceError> {
     let shown = printable(&list.display().to_string());
     let refuse = |message: String| SourceError::new(ErrorClass::Signature, message);
     let bytes = read_list(list).map_err(|error| {
@@ -51,9 +51,7 @@ pub(super) fn admit(list: &Path, raw: &[u8]) -> Result<String, SourceError> {
             "the allowed signers in `{shown}` cannot be used, so nothing new is accepted: {error}"
         ))
     })?;
-    verify(raw, &signers)
-        .map(|verified| verified.principal)
-        .map_err(|error| refuse(error.to_string()))
+    verify(raw, &signers).map_err(|error| refuse(error.to_string()))
 }
 
 /// Ensures that a tree that was kept is of a commit that would be accepted today.

@@ -6,6 +6,7 @@ mod git_daemon;
 mod http;
 mod local;
 mod proxy;
+mod security_key;
 mod seed;
 mod signature;
 mod ssh;

@@ -18,13 +18,13 @@ use crate::support::ssh::{self, Key};
 const TIME: i64 = 1_704_164_645;
 
 /// A repository, a key, and a list that holds it.
-struct Signed {
-    repository: Repository,
+pub(super) struct Signed {
+    pub(super) repository: Repository,
     key: Key,
 }
 
 impl Signed {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let repository = Repository::with_files(&[("a.yaml", "a")]);
         let key = Key::new(repository.parent(), "ann", "ed25519");
         let signed = Self { repository, key };
@@ -36,11 +36,11 @@ impl Signed {
         self.repository.parent().join("allowed_signers")
     }
 
-    fn allow(&self, text: &str) {
+    pub(super) fn allow(&self, text: &str) {
         fs::write(self.list(), text).unwrap();
     }
 
-    fn settings(&self) -> Settings {
+    pub(super) fn settings(&self) -> Settings {
         Settings {
             allowed_signers: Some(self.list()),
             ..settings(self.repository.path())
@@ -48,14 +48,14 @@ impl Signed {
     }
 
     /// The commit object of `HEAD`.
-    fn raw(&self) -> Vec<u8> {
+    pub(super) fn raw(&self) -> Vec<u8> {
         let mut command = crate::support::git::command(self.repository.path());
         let output = command.args(["cat-file", "commit", "HEAD"]).output();
         output.unwrap().stdout
     }
 
     /// Stores a commit object and sets `main` to it.
-    fn set(&self, raw: &[u8]) -> String {
+    pub(super) fn set(&self, raw: &[u8]) -> String {
         let path = self.repository.path();
         let arguments = [
             "hash-object",
@@ -71,7 +71,7 @@ impl Signed {
     }
 
     /// The message of the refusal of `HEAD`.
-    fn refusal(&self) -> String {
+    pub(super) fn refusal(&self) -> String {
         let (class, message) = failure(check(self.settings()));
         assert_eq!(class, ErrorClass::Signature, "{message}");
         message
@@ -83,7 +83,7 @@ fn signed_commit(settings: Settings) -> Commit {
 }
 
 /// An unsigned commit object with a signature put into it.
-fn with_signature(raw: &[u8], header: &str, signature: &str) -> Vec<u8> {
+pub(super) fn with_signature(raw: &[u8], header: &str, signature: &str) -> Vec<u8> {
     let text = String::from_utf8(raw.to_vec()).unwrap();
     let (headers, message) = text.split_once("\n\n").unwrap();
     let signature = signature.trim_end().replace('\n', "\n ");
@@ -414,7 +414,7 @@ fn an_empty_folder_is_signed_too() {
 }
 
 /// What git itself asks ssh-keygen: which principals a key has, then whether one of them may sign.
-fn openssh_accepts(signed: &Signed, payload: &[u8], time: &str) -> bool {
+pub(super) fn openssh_accepts(signed: &Signed, payload: &[u8], time: &str) -> bool {
     let signature = signed.repository.parent().join("signature");
     let list = signed.list();
     let mut find = Command::new("ssh-keygen");
@@ -550,6 +550,31 @@ fn sample() -> &'static (Vec<u8>, AllowedSigners) {
         assert_eq!(verify(&signed.raw(), &list).unwrap().time, TIME);
         (signed.raw(), list)
     })
+}
+
+/// What could look like nothing: line ends, blanks, padding, digits of the encoding.
+const SLY: &[u8] = b"\r\n =+A";
+
+#[test]
+fn no_byte_of_a_signature_can_be_changed() {
+    let (raw, list) = sample();
+    let text = String::from_utf8(raw.clone()).unwrap();
+    let mut accepted = Vec::new();
+    for at in text.find("gpgsig").unwrap()..text.find("\n\n").unwrap() {
+        let (head, tail) = raw.split_at(at);
+        let mut tries = vec![[head, &tail[1..]].concat()];
+        for byte in SLY {
+            tries.push([head, &[*byte], tail].concat());
+            tries.push([head, &[*byte], &tail[1..]].concat());
+        }
+        tries.retain(|changed| changed != raw && verify(changed, list).is_ok());
+        accepted.extend(
+            tries
+                .iter()
+                .map(|changed| String::from_utf8_lossy(changed).into_owned()),
+        );
+    }
+    assert_eq!(accepted, Vec::<String>::new());
 }
 
 proptest! {
