@@ -14,7 +14,7 @@
 //! | `source/` | `tree` | `gix`, `jiff`, `reqwest`, `ring`, `rustls`, `ssh_key` |
 //! | `state/` | `tree` | `sha2` |
 //! | `tree` | | |
-//! | `manifest/` | `tree`, `diagnostic`, `label` | `serde_yaml`, `ignore` |
+//! | `manifest/` | `tree`, `diagnostic`, `label`, `template` | `serde_yaml`, `ignore` |
 //! | `diagnostic/` | `tree`, `label`, `template` | `strsim`, `unicode_width` |
 //! | `compile/` | `manifest`, `template`, `id`, `label`, `snapshot`, `diagnostic`, `tree` | |
 //! | `label/` | | |

@@ -17,7 +17,7 @@ use super::complaint::{Complaint, Told};
 use super::content::{Contents, Loaded, LoadedBody};
 use super::rank::tier;
 use super::resolve::{Candidate, Resolved};
-use super::values::merge;
+use super::values::{Layers, merge};
 
 /// Builds rules and bindings.
 pub(super) struct Binder<'a> {
@@ -101,7 +101,7 @@ impl<'a> Binder<'a> {
         &mut self,
         assignment: &'a Assignment,
         candidates: &[Candidate],
-        values: &Map<String, Value>,
+        values: &Layers<'_>,
     ) {
         let mut choices = Vec::new();
         for candidate in candidates {
@@ -119,8 +119,7 @@ impl<'a> Binder<'a> {
                 assignment: &assignment.name,
                 machine: None,
             };
-            let mut base = loaded.values.clone();
-            merge(&mut base, values);
+            let base = values.onto(loaded.values.clone());
             choices.push(self.choice(whom, assignment, candidate, &base));
         }
         self.rules.push(Rule {

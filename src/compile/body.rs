@@ -552,7 +552,10 @@ fn is_json(content_type: &str) -> bool {
 
 /// The content type of a body that nobody names one for (contract, section 3).
 fn sniff(bytes: &[u8]) -> String {
-    let text = String::from_utf8_lossy(bytes).replace(BASE_MARK, BASE_EXAMPLE);
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return PLAIN_TEXT.to_owned();
+    };
+    let text = text.replace(BASE_MARK, BASE_EXAMPLE);
     if text
         .lines()
         .next()

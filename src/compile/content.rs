@@ -14,7 +14,7 @@ use crate::template::{self, Dialect, Place, Problem, Source, Template};
 use crate::tree::RepoPath;
 
 use super::files::Files;
-use super::values::ValuesFiles;
+use super::values::{Layers, ValuesFiles};
 
 /// A body that starts with this asks to be left alone (contract, section 3): `cloud-init` has Jinja templates of its own.
 const OWN_TEMPLATE_MARK: &[u8] = b"## template:";
@@ -23,8 +23,8 @@ const OWN_TEMPLATE_MARK: &[u8] = b"## template:";
 pub(super) struct Contents<'m> {
     /// By the Profile's place; `None` where something is wrong with it.
     pub(super) profiles: Vec<Option<Loaded<'m>>>,
-    /// The values of each Assignment without those of its Profile; `None` where a file cannot be had.
-    pub(super) assignment_values: Vec<Option<Map<String, Value>>>,
+    /// The values of each Assignment, to be laid over those of its Profile; `None` where a file cannot be had.
+    pub(super) assignment_values: Vec<Option<Layers<'m>>>,
 }
 
 /// A Profile with its bodies.
@@ -96,7 +96,7 @@ impl<'m> Contents<'m> {
             .profiles
             .iter()
             .map(|profile| {
-                let values = values.layered(
+                let values = values.layers(
                     &profile.origin,
                     &profile.values_from,
                     &profile.values,
@@ -109,14 +109,14 @@ impl<'m> Contents<'m> {
                     profile,
                     script,
                     configs,
-                    values: values?,
+                    values: values?.onto(Map::new()),
                 })
             })
             .collect();
         let assignment_values = manifests
             .assignments
             .iter()
-            .map(|one| values.layered(&one.origin, &one.values_from, &one.values, locator, found))
+            .map(|one| values.layers(&one.origin, &one.values_from, &one.values, locator, found))
             .collect();
         Self {
             profiles,
@@ -215,10 +215,12 @@ impl Loader<'_, '_> {
     ) -> Result<LoadedBody<'m>, Vec<Diagnostic>> {
         let (bytes, file, steps) = self.bytes(profile, &body.content)?;
         let content_type = body.content_type.clone().or_else(|| {
-            let extension = file
-                .as_ref()
-                .map_or_else(|| extension(name), RepoPath::extension);
-            type_by_extension(&extension?).map(str::to_owned)
+            // What the file is called says more than what the config is: `seed: {file: seed.json}`.
+            let of_file = file.as_ref().and_then(RepoPath::extension);
+            let known = of_file.as_deref().and_then(type_by_extension);
+            known
+                .or_else(|| type_by_extension(&extension(name)?))
+                .map(str::to_owned)
         });
         let is_text = std::str::from_utf8(&bytes).is_ok();
         let is_template = body

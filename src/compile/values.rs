@@ -27,6 +27,24 @@ pub(super) fn merge(base: &mut Map<String, Value>, over: &Map<String, Value>) {
 /// The values of one file.
 type SharedValues = Rc<Map<String, Value>>;
 
+/// The values that a manifest lays over those of others. They stay apart until then: a scalar of one layer may replace a map
+/// below before the next layer puts a map there again.
+pub(super) struct Layers<'m> {
+    files: Vec<SharedValues>,
+    own: &'m Map<String, Value>,
+}
+
+impl Layers<'_> {
+    /// Lays the files of `valuesFrom` in their order onto `base`, and the manifest's own values on top.
+    pub(super) fn onto(&self, mut base: Map<String, Value>) -> Map<String, Value> {
+        for file in &self.files {
+            merge(&mut base, file);
+        }
+        merge(&mut base, self.own);
+        base
+    }
+}
+
 /// Files of values, each read once however many manifests name it.
 pub(super) struct ValuesFiles<'f, 't> {
     files: &'f Files<'t>,
@@ -44,31 +62,28 @@ impl<'f, 't> ValuesFiles<'f, 't> {
         }
     }
 
-    /// The files of `valuesFrom`, merged in order, and the manifest's own values on top; `None` when one cannot be had.
-    pub(super) fn layered(
+    /// The files of `valuesFrom` and the manifest's own values; `None` when one cannot be had.
+    pub(super) fn layers<'m>(
         &self,
         origin: &Origin,
         from: &[FileRef],
-        own: &Map<String, Value>,
+        own: &'m Map<String, Value>,
         locator: &Locator<'_>,
         found: &mut Vec<Diagnostic>,
-    ) -> Option<Map<String, Value>> {
-        let mut layers = Vec::new();
-        for file in from {
-            layers.push(match self.files.named_by(origin, file, locator) {
+    ) -> Option<Layers<'m>> {
+        // All are read before the first that is missing ends it, so that every mistake is told.
+        let files: Vec<_> = from
+            .iter()
+            .map(|file| match self.files.named_by(origin, file, locator) {
                 Ok((path, _)) => self.read(&path, found),
                 Err(diagnostic) => {
                     found.push(*diagnostic);
                     None
                 }
-            });
-        }
-        let mut merged = Map::new();
-        for layer in layers {
-            merge(&mut merged, layer?.as_ref());
-        }
-        merge(&mut merged, own);
-        Some(merged)
+            })
+            .collect();
+        let files = files.into_iter().collect::<Option<_>>()?;
+        Some(Layers { files, own })
     }
 
     fn read(&self, path: &RepoPath, found: &mut Vec<Diagnostic>) -> Option<SharedValues> {

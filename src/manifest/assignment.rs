@@ -236,7 +236,11 @@ fn priority(node: &Node, steps: &[Step], reader: &mut Reader<'_>) -> i16 {
     0
 }
 
-fn selectors(spec: &Fields<'_>, may_be_empty: bool, reader: &mut Reader<'_>) -> Vec<Selector> {
+fn selectors(
+    spec: &Fields<'_>,
+    lists_may_be_empty: bool,
+    reader: &mut Reader<'_>,
+) -> Vec<Selector> {
     let Some((node, steps, spelling)) =
         spec.aliased(reader, &["subjectSelectors", "subjectSelector"])
     else {
@@ -244,8 +248,6 @@ fn selectors(spec: &Fields<'_>, may_be_empty: bool, reader: &mut Reader<'_>) -> 
     };
     let entries = match node.as_map() {
         Some(entries) if !entries.is_empty() => entries,
-        Some(_) if may_be_empty => return Vec::new(),
-        None if may_be_empty && node.is_null() => return Vec::new(),
         None if !node.is_null() => {
             let found = node.description();
             reader.at(&steps, Part::Value, move |at| {
@@ -269,7 +271,7 @@ fn selectors(spec: &Fields<'_>, may_be_empty: bool, reader: &mut Reader<'_>) -> 
             reader.at(&there, Part::Key, move |at| say::invalid_key(at, &written));
             continue;
         };
-        if may_be_empty && matches!(node, Node::List(items) if items.is_empty()) {
+        if lists_may_be_empty && matches!(node, Node::List(items) if items.is_empty()) {
             continue;
         }
         let mut values: Vec<String> = selector_values(&key, node, &there, reader);

@@ -5,6 +5,8 @@ use ignore::gitignore::{Gitignore, GitignoreBuilder};
 use crate::diagnostic::{Diagnostic, Location, document as say};
 use crate::tree::{Entry, RepoPath, Tree};
 
+use super::place::BYTE_ORDER_MARK;
+
 const FILE_NAME: &str = ".gitbootignore";
 
 /// The `.gitbootignore` files of a tree; each rules its own folder, as `.gitignore` does.
@@ -22,7 +24,9 @@ impl Ignored {
             let Entry::File(bytes) = entry else { continue };
             let folder = path.as_str().strip_suffix(FILE_NAME).unwrap_or("");
             let mut builder = GitignoreBuilder::new("");
-            for (index, line) in String::from_utf8_lossy(bytes).lines().enumerate() {
+            let text = String::from_utf8_lossy(bytes);
+            let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&text);
+            for (index, line) in text.lines().enumerate() {
                 if let Err(error) = builder.add_line(None, line) {
                     let at = Location {
                         line: index + 1,
@@ -40,20 +44,26 @@ impl Ignored {
     }
 
     pub(super) fn contains(&self, path: &RepoPath) -> bool {
-        if path
-            .as_str()
-            .split('/')
-            .any(|component| component.starts_with('.'))
-        {
+        let path = path.as_str();
+        if path.split('/').any(|component| component.starts_with('.')) {
             return true;
         }
-        // The deepest file that says anything decides, as in git.
-        let deepest_first = self.rules.iter().rev().filter_map(|(folder, rules)| {
-            let below = path.as_str().strip_prefix(folder.as_str())?;
-            let verdict = rules.matched_path_or_any_parents(below, false);
+        // From the top down, as git walks: nothing below an ignored folder is looked at again, whatever says `!`.
+        let folders = path.match_indices('/').filter_map(|(at, _)| path.get(..at));
+        folders
+            .map(|folder| (folder, true))
+            .chain([(path, false)])
+            .any(|(path, is_folder)| self.names(path, is_folder))
+    }
+
+    /// Whether this very file or folder is ignored: the deepest file that says anything about it decides.
+    fn names(&self, path: &str, is_folder: bool) -> bool {
+        let verdicts = self.rules.iter().filter_map(|(folder, rules)| {
+            let below = path.strip_prefix(folder.as_str())?;
+            let verdict = rules.matched(below, is_folder);
             (!verdict.is_none()).then(|| (folder.len(), verdict.is_ignore()))
         });
-        deepest_first
+        verdicts
             .max_by_key(|(depth, _)| *depth)
             .is_some_and(|(_, ignored)| ignored)
     }

@@ -35,6 +35,8 @@ const GROUP: &str = "gitboot.dev";
 const VERSION: &str = "v1alpha1";
 /// The groups of the systems that gitboot replaces (contract, section 2).
 const OLDER_GROUPS: [&str; 2] = ["shaper.amahdha.com", "ipxe.cloud.alexandre.mahdhaoui.com"];
+/// The fields of a `List`; what its `metadata` holds is a server's affair.
+const LIST_FIELDS: &[&str] = &["apiVersion", "items", "kind", "metadata"];
 /// Diagnostics that one file may cause. A generated file repeats its mistake on every line; a thousand of them are more
 /// than anybody mends before running the check again.
 const MAX_DIAGNOSTICS_PER_FILE: usize = 1000;
@@ -231,11 +233,7 @@ impl File {
         if !header.is_list() {
             return self.manifest(node, &header, Vec::new(), reader, foreign);
         }
-        let items = match node.get("items") {
-            Some(Node::List(items)) => items.as_slice(),
-            _ => &[],
-        };
-        for (index, item) in items.iter().enumerate() {
+        for (index, item) in list_items(node, reader).iter().enumerate() {
             let prefix = vec![Step::from("items"), Step::from(index)];
             self.manifest(item, &Header::of(item), prefix, reader, foreign);
         }
@@ -293,6 +291,26 @@ impl File {
             }),
         }
     }
+}
+
+/// The items of a `List`.
+fn list_items<'n>(node: &'n Node, reader: &mut Reader<'_>) -> &'n [Node] {
+    let Some(fields) = reader.fields(node, &[], "a `List`", LIST_FIELDS) else {
+        return &[];
+    };
+    match fields.get("items") {
+        Some((Node::List(items), _)) => return items,
+        Some((other, steps)) => {
+            let found = other.description();
+            reader.at(&steps, Part::Value, move |at| {
+                say::wrong_type(at, "`items`", "a list", found)
+            });
+        }
+        None => reader.at(&[], Part::Value, |at| {
+            say::missing_field(at, "items", "the list of manifests")
+        }),
+    }
+    &[]
 }
 
 /// What the first two fields of a document say it is.

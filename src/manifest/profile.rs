@@ -451,12 +451,11 @@ fn check_config_name(name: &str, steps: &[Step], part: Part, reader: &mut Reader
     valid
 }
 
-/// A DNS-1123 subdomain as Kubernetes names objects: labels of lower-case letters, digits and inner hyphens, joined by
-/// dots, 253 characters in all.
+/// A DNS-1123 subdomain as Kubernetes names objects: words of lower-case letters, digits and inner hyphens, joined by dots,
+/// 253 characters in all. Kubernetes does not bound the single word, and the older groups are its objects.
 fn is_dns_subdomain(name: &str) -> bool {
     let is_label = |label: &str| {
         !label.is_empty()
-            && label.len() <= 63
             && !label.starts_with('-')
             && !label.ends_with('-')
             && label

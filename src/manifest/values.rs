@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use crate::diagnostic::{Diagnostic, Location, document as say};
+use crate::template::printed_number;
 use crate::tree::{RepoPath, Tree};
 
 use super::fields::Reader;
@@ -73,11 +74,7 @@ fn scalar_value(
         Kind::Bool(value) => Value::Bool(*value),
         Kind::Text => Value::String(scalar.text.to_string()),
         Kind::Number(number) => {
-            let printed = number
-                .as_f64()
-                .filter(|_| number.is_f64())
-                .map_or_else(|| number.to_string(), |float| format!("{float:?}"));
-            if printed != *scalar.text {
+            if printed_number(number) != *scalar.text {
                 report(steps, Problem::NumberChanges);
             }
             Value::Number(number.clone())

@@ -290,6 +290,7 @@ fn unquote<'a>(name: &str, text: &'a str) -> Result<(String, &'a str), String> {
 }
 
 /// A time as OpenSSH writes it: `YYYYMMDD`, `YYYYMMDDHHMM` or `YYYYMMDDHHMMSS`, in UTC when `Z` or `UTC` follows.
+/// Other times are what the clock on the wall says; OpenSSH 9 leaves daylight saving time out of the account.
 fn parse_time(name: &str, text: &str, zone: &TimeZone) -> Result<i64, String> {
     let wrong = || {
         let shown = printable(text);

@@ -1,6 +1,7 @@
 //! Repositories behind TLS: whom we trust, who we are, and who gets to know it.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 
 use bytes::Bytes;
@@ -326,7 +327,9 @@ fn flags_and_variables_bring_credentials_and_no_secret_is_logged() {
         ("GITBOOT_GIT_CA_FILE", ca.to_str().unwrap()),
         ("GITBOOT_GIT_PASSWORD_FILE", password.to_str().unwrap()),
     ];
+    fs::set_permissions(&password, fs::Permissions::from_mode(0o644)).unwrap();
     let mut process = Process::start(&["serve"], &vars);
+    process.line_with("everybody on this machine can read the password of `--git-password-file`");
     // The repository holds a file that is no manifest, which is as far as a check can get.
     process.line_with("refused");
     process.signal("INT");
