@@ -227,13 +227,13 @@ impl Poller {
             build: Arc::clone(&self.build),
             desired: Arc::clone(&self.desired),
         };
-        let Some(restored) = restorer.restore(&mut self.publisher).await else {
+        let Some(served) = restorer.restore(&mut self.publisher).await else {
             return;
         };
         if let Some(floor) = &mut self.floor {
-            floor.published(restored.commit.as_ref());
+            floor.published(served.commit.as_ref());
         }
-        self.known = Some(restored.revision);
+        self.known = Some(served.revision);
     }
 
     /// Waits until the next check is due; `began` is when the last one began.

@@ -4,13 +4,15 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
+use bytes::Bytes;
 use gitboot::poll::{Build, Built, Desired, Poke, Poller, Trouble};
 use gitboot::publish::{Current, Failure, Outcome, Publisher, Refusal};
 use gitboot::snapshot::Snapshot;
 use gitboot::source::Check;
-use gitboot::tree::{Commit, Revision, Tree};
+use gitboot::state::{Key, State};
+use gitboot::tree::{Commit, Limits, Revision, Tree};
 use tokio::sync::watch;
 
 /// Long enough that only pokes start checks.
@@ -359,4 +361,62 @@ async fn the_end_interrupts_a_check_and_lets_waiting_pokes_go() {
     poller.stop.send(true).unwrap();
     poller.task.await.unwrap();
     assert!(!waiting.await.unwrap());
+}
+
+fn committed(revision: &str, time: i64) -> Tree {
+    Tree::new(Revision::new(revision), BTreeMap::new()).with_commit(Commit {
+        time,
+        first_parent: None,
+        principal: None,
+        raw: Bytes::new(),
+    })
+}
+
+#[tokio::test]
+async fn a_restart_serves_the_last_revision_and_refuses_what_is_older() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = Key {
+        repo: "r".to_owned(),
+        reference: None,
+        path: None,
+    };
+    let state = State::new(folder.path().to_owned(), key, Limits::default(), NEVER);
+    state
+        .save(&committed("new", 100), SystemTime::now())
+        .unwrap();
+    let (answers, remote) = channel();
+    let known = Arc::<Mutex<Vec<_>>>::default();
+    let remote = Remote {
+        answers: remote,
+        known: Arc::clone(&known),
+    };
+    let (publisher, current) = Publisher::new(NEVER);
+    let poller = Poller::new(Box::new(remote), Arc::new(build), publisher, NEVER)
+        .with_state(state)
+        .refusing_rollbacks();
+    let (_stop, stopping) = watch::channel(false);
+    tokio::spawn(poller.run(stopping));
+    let outcome = || {
+        let attempt = current.load().last_attempt.clone();
+        attempt.map(|attempt| attempt.outcome)
+    };
+    while outcome().is_none() {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(outcome(), Some(Outcome::Restored));
+    assert!(current.load().last_good_check.is_none());
+    assert_eq!(current.load().revision(), Some(&Revision::new("new")));
+    answers
+        .send(Ok(Check::Changed(committed("old", 99))))
+        .unwrap();
+    while outcome() == Some(Outcome::Restored) {
+        tokio::task::yield_now().await;
+    }
+    let Some(Outcome::Refused(refusal)) = outcome() else {
+        panic!("{:?}", outcome());
+    };
+    assert!(refusal.lines[0].starts_with("error[rollback]: the commit is 1 s older"));
+    assert_eq!(*known.lock().unwrap(), [Some("new".to_owned())]);
+    assert_eq!(current.load().revision(), Some(&Revision::new("new")));
+    assert!(current.load().last_good_check.is_some());
 }

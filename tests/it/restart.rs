@@ -10,6 +10,7 @@ use crate::support::git::Repository;
 use crate::support::http::{DEADLINE, Response, get};
 use crate::support::http_backend::{Answer, HttpBackend};
 use crate::support::process::Process;
+use crate::support::ssh::Key;
 
 const MANIFESTS: &str = "\
 apiVersion: gitboot.dev/v1alpha1
@@ -270,6 +271,33 @@ fn what_this_version_refuses_is_not_served_from_disk_either() {
     server.signal("HUP");
     server.line_with("published");
     assert_eq!(get(address, "/ready").status, 200);
+}
+
+#[test]
+fn what_a_signer_signed_who_is_no_longer_trusted_is_not_served_from_disk() {
+    let site = Site::new();
+    let key = Key::new(site.repo.parent(), "ann", "ed25519");
+    key.commit(&site.repo, &[]);
+    let list = site.repo.parent().join("allowed_signers");
+    std::fs::write(&list, format!("ann {}\n", key.public())).unwrap();
+    let signers = format!("--allowed-signers-file={}", list.display());
+    let mut server = site.start(&[&signers]);
+    server.line_with("published");
+    site.stored(1);
+    kill(server);
+    site.go_away();
+    let mut server = site.start(&[&signers]);
+    let address = server.address();
+    server.line_with("published from the state directory");
+    assert_eq!(get(address, "/ready").status, 200);
+    kill(server);
+    std::fs::write(&list, "# nobody\n").unwrap();
+    let mut server = site.start(&[&signers]);
+    let address = server.address();
+    server.line_with("in the state directory is not served: this server refuses it");
+    server.line_with("error[signature]");
+    server.line_with("nothing is published yet");
+    assert_eq!(get(address, "/ready").status, 503);
 }
 
 #[test]
