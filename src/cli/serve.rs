@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -225,14 +225,17 @@ pub(super) fn settings(
 }
 
 fn wiring(source: source::Settings, options: compile::Options) -> anyhow::Result<Wiring> {
+    let cache = Mutex::default();
     Ok(Wiring {
         desired: Box::new(Remote::new(source)?),
-        build: Arc::new(move |tree| build(tree, &options)),
+        build: Arc::new(move |tree| build(tree, &options, &cache)),
     })
 }
 
-fn build(tree: &Tree, options: &compile::Options) -> Built {
-    let manifests = manifest::parse(tree, options.budget);
+/// One build runs at a time, so nobody waits for the cache.
+fn build(tree: &Tree, options: &compile::Options, cache: &Mutex<manifest::Cache>) -> Built {
+    let mut cache = cache.lock().unwrap_or_else(PoisonError::into_inner);
+    let manifests = manifest::parse_changed(tree, options.budget, &mut cache);
     let (snapshot, diagnostics) = compile::compile(tree, &manifests, options);
     Built {
         snapshot,

@@ -129,6 +129,8 @@ pub struct Poller {
     known: Option<Revision>,
     /// Why `known` is not served, if it is not.
     refusal: Option<Arc<Refusal>>,
+    /// The warnings of what is served.
+    warnings: usize,
 }
 
 impl Poller {
@@ -155,6 +157,7 @@ impl Poller {
             report: Report::default(),
             known: None,
             refusal: None,
+            warnings: 0,
         }
     }
 
@@ -198,7 +201,11 @@ impl Poller {
                     None => self.publisher.unchanged(Moment::now()),
                 }
             }
-            Ok(Check::Changed(tree)) => {
+            Ok(Check::Moved(tree)) if self.is_served() => {
+                self.recovered();
+                self.move_to(tree.revision().clone(), started);
+            }
+            Ok(Check::Moved(tree) | Check::Changed(tree)) => {
                 self.recovered();
                 self.build(tree, started).await;
             }
@@ -231,6 +238,25 @@ impl Poller {
         })
     }
 
+    /// Whether the known revision is the one that is served.
+    fn is_served(&self) -> bool {
+        let publication = self.publisher.current();
+        self.refusal.is_none()
+            && self.known.is_some()
+            && publication.revision() == self.known.as_ref()
+    }
+
+    /// Serves what is served under the name of a revision that has the same files.
+    fn move_to(&mut self, revision: Revision, started: Instant) {
+        if let Some(snapshot) = &self.publisher.current().snapshot {
+            let snapshot = snapshot.with_revision(revision.clone());
+            self.known = Some(revision);
+            self.publisher.publish(snapshot, Moment::now());
+            let publication = self.publisher.current();
+            report::published(&publication, self.warnings, &[], started);
+        }
+    }
+
     async fn build(&mut self, tree: Tree, started: Instant) {
         let revision = tree.revision().clone();
         let build = Arc::clone(&self.build);
@@ -247,6 +273,7 @@ impl Poller {
             Some(snapshot) if compiled.errors == 0 => {
                 self.known = Some(revision);
                 self.refusal = None;
+                self.warnings = compiled.warnings;
                 self.publisher.publish(snapshot, Moment::now());
                 let publication = self.publisher.current();
                 report::published(&publication, compiled.warnings, &compiled.lines, started);

@@ -21,11 +21,13 @@ use reqwest::Url;
 
 use super::error::{ErrorClass, SourceError, cause};
 use super::http::{Client, Session, Watch};
-use super::remote::{Check, Settings};
-use super::store::Store;
+use super::memo::Memo;
+use super::remote::{Found, Settings};
+use super::store::{Generation, may_be_of_store};
 use super::unpacked::{Reporter, Unpacked};
+use super::walk::Walked;
 use super::{reference, walk};
-use crate::tree::{Revision, Tree};
+use crate::tree::Revision;
 
 /// The most bytes of an answer about refs: an old server that ignores the prefix sends some 200,000 refs in as much.
 const MAX_REFS_BYTES: u64 = 16 << 20;
@@ -41,8 +43,7 @@ const AGENT: &str = concat!("gitboot/", env!("CARGO_PKG_VERSION"));
 pub(super) struct Fetcher {
     client: Client,
     url: Url,
-    /// Where the stores are made.
-    folder: PathBuf,
+    kept: Kept,
 }
 
 impl Fetcher {
@@ -54,7 +55,10 @@ impl Fetcher {
         Ok(Self {
             client: Client::new(url, settings.git_timeout)?,
             url: url.clone(),
-            folder,
+            kept: Kept {
+                folder,
+                generation: None,
+            },
         })
     }
 
@@ -63,43 +67,122 @@ impl Fetcher {
         &mut self,
         settings: &Settings,
         known: Option<&Revision>,
+        memo: Option<&Memo>,
         interrupt: &AtomicBool,
-    ) -> Result<Check, SourceError> {
+    ) -> Result<Found, SourceError> {
         let watch = Watch::new(interrupt, settings.git_timeout, MAX_REFS_BYTES);
-        let result = self.check_watched(settings, known, &watch);
+        let result = self.check_watched(settings, known, memo, &watch);
         // What went wrong on the wire says more than what the layers above made of it.
         result.map_err(|error| watch.take_failure().unwrap_or(error))
     }
 
     fn check_watched(
-        &self,
+        &mut self,
         settings: &Settings,
         known: Option<&Revision>,
+        memo: Option<&Memo>,
         watch: &Watch<'_>,
-    ) -> Result<Check, SourceError> {
+    ) -> Result<Found, SourceError> {
         let mut connection = Connection::open(&self.client, &self.url, watch)?;
         let wanted = settings.reference.as_deref();
         let refs = connection.list(&reference::candidates(wanted))?;
         let (commit, is_advertised) = resolve(wanted, &refs)?;
         let revision = Revision::new(&commit.to_string());
         if let Some(known) = known.filter(|known| **known == revision) {
-            return Ok(Check::Unchanged(known.clone()));
+            return Ok(Found::Known(known.clone()));
         }
-        watch.extend(settings.fetch_timeout, settings.wire_bytes);
-        let store = Store::create(&self.folder)?;
-        let unpacked = Unpacked::default();
-        let tree = supervised(watch, &unpacked, settings.unpacked_bytes, |stop| {
-            connection
-                .fetch(commit, &store, unpacked.progress(), stop)
-                .map_err(|error| match error.class() {
-                    // Whether a remote has a commit that no ref names is seen only now.
-                    ErrorClass::Protocol if !is_advertised => reference::not_found(wanted),
-                    _ => error,
-                })?;
-            read(&store, commit, settings, stop)
-        })?;
-        Ok(Check::Changed(tree))
+        let request = Request {
+            commit,
+            is_advertised,
+            settings,
+            memo,
+            watch,
+        };
+        if self.kept.is_usable(&connection) {
+            if let Some(walked) = self.kept.reuse(&mut connection, &request)? {
+                return Ok(Found::Read(walked));
+            }
+            connection = Connection::open(&self.client, &self.url, watch)?;
+        }
+        self.kept.renew(&mut connection, &request).map(Found::Read)
     }
+}
+
+/// What is here already, and where it is.
+#[derive(Debug)]
+struct Kept {
+    /// Where the stores are made.
+    folder: PathBuf,
+    generation: Option<Generation>,
+}
+
+impl Kept {
+    /// Whether something is here that this connection can be told of and that another fetch may go into.
+    fn is_usable(&self, connection: &Connection<'_>) -> bool {
+        connection.takes_haves() && self.generation.as_ref().is_some_and(Generation::has_room)
+    }
+
+    /// Fetches into the generation that is here. `None` when it does not do any more and is gone.
+    fn reuse(
+        &mut self,
+        connection: &mut Connection<'_>,
+        request: &Request<'_>,
+    ) -> Result<Option<Walked>, SourceError> {
+        let Some(generation) = &mut self.generation else {
+            return Ok(None);
+        };
+        let error = match connection.obtain(generation, request) {
+            Ok(walked) => return Ok(Some(walked)),
+            Err(error) => error,
+        };
+        // A failure of the wire says nothing about what is here.
+        if let Some(error) = request.watch.take_failure() {
+            return Err(error);
+        }
+        if !may_be_of_store(error.class()) {
+            return Err(error);
+        }
+        tracing::warn!(
+            class = error.class().as_str(),
+            "what earlier fetches left is of no use any more, so everything is fetched anew: {error}"
+        );
+        self.generation = None;
+        Ok(None)
+    }
+
+    /// Fetches into a fresh generation, which takes the place of the old one when it has what was asked for.
+    fn renew(
+        &mut self,
+        connection: &mut Connection<'_>,
+        request: &Request<'_>,
+    ) -> Result<Walked, SourceError> {
+        let fresh = Generation::create(&self.folder);
+        let mut fresh = fresh.inspect_err(|_| self.generation = None)?;
+        let result = connection.obtain(&mut fresh, request);
+        let is_good = match &result {
+            Ok(_) => true,
+            // The commit is here, and what is wrong is in it.
+            Err(error) => error.revision().is_some() && !may_be_of_store(error.class()),
+        };
+        if is_good && fresh.tip().is_some() {
+            self.generation = Some(fresh);
+        }
+        if matches!(&result, Err(error) if error.class() == ErrorClass::Disk) {
+            // What is kept may be what fills the disk.
+            self.generation = None;
+        }
+        result
+    }
+}
+
+/// What is asked of a connection.
+struct Request<'a> {
+    commit: ObjectId,
+    /// Whether a ref of the remote leads to it.
+    is_advertised: bool,
+    settings: &'a Settings,
+    memo: Option<&'a Memo>,
+    watch: &'a Watch<'a>,
 }
 
 /// A conversation with the remote.
@@ -149,24 +232,70 @@ impl<'a> Connection<'a> {
             .map_err(|error| protocol("the remote does not list its refs", &error))
     }
 
-    /// Fetches `commit` without its history into the store.
+    /// Whether the remote can be told what is here already. The protocol before version 2 would need several rounds.
+    fn takes_haves(&self) -> bool {
+        self.handshake.server_protocol_version == Protocol::V2
+    }
+
+    /// Fetches a commit into a generation and reads what is new in it.
+    fn obtain(
+        &mut self,
+        generation: &mut Generation,
+        request: &Request<'_>,
+    ) -> Result<Walked, SourceError> {
+        let Request {
+            commit,
+            is_advertised,
+            settings,
+            memo,
+            watch,
+        } = *request;
+        watch.extend(settings.fetch_timeout, settings.wire_bytes);
+        let unpacked = Unpacked::default();
+        supervised(watch, &unpacked, settings.unpacked_bytes, |stop| {
+            self.fetch(commit, generation, unpacked.progress(), stop)
+                .map_err(|error| match error.class() {
+                    // Whether a remote has a commit that no ref names is seen only now.
+                    ErrorClass::Protocol if !is_advertised => {
+                        reference::not_found(settings.reference.as_deref())
+                    }
+                    _ => error,
+                })?;
+            generation.fetched(commit);
+            walk::read_change(
+                &generation.objects()?,
+                commit,
+                settings.path.as_ref(),
+                &settings.limits,
+                memo,
+                stop,
+            )
+        })
+    }
+
+    /// Fetches `commit` without its history.
     fn fetch(
         &mut self,
         commit: ObjectId,
-        store: &Store,
+        generation: &Generation,
         progress: Reporter,
         stop: &AtomicBool,
     ) -> Result<(), SourceError> {
+        let store = generation.prepare()?;
+        let bases = store.objects()?;
         let mut failure = None;
         let outcome = gix::protocol::fetch(
-            &mut OneCommit(commit),
+            &mut OneCommit {
+                wanted: commit,
+                have: generation.tip(),
+            },
             |reader, progress, stop| {
                 let written = pack::Bundle::write_to_directory(
                     reader,
                     Some(&store.pack_folder()),
                     progress,
                     stop,
-                    None::<gix::odb::Handle>,
+                    Some(bases),
                     commit.kind(),
                     pack::bundle::write::Options {
                         alloc_limit_bytes: Some(MAX_OBJECT_BYTES),
@@ -207,8 +336,11 @@ impl<'a> Connection<'a> {
     }
 }
 
-/// The negotiation of somebody who has nothing and wants one commit.
-struct OneCommit(ObjectId);
+/// The negotiation of somebody who wants one commit and has one at most.
+struct OneCommit {
+    wanted: ObjectId,
+    have: Option<ObjectId>,
+}
 
 impl Negotiate for OneCommit {
     fn mark_complete_and_common_ref(&mut self) -> gix::Result<Action> {
@@ -218,7 +350,10 @@ impl Negotiate for OneCommit {
     }
 
     fn add_wants(&mut self, arguments: &mut Arguments, _known: &[bool]) -> bool {
-        arguments.want(self.0);
+        arguments.want(self.wanted);
+        if let Some(have) = self.have {
+            arguments.have(have);
+        }
         true
     }
 
@@ -229,32 +364,13 @@ impl Negotiate for OneCommit {
         _previous: Option<&Response>,
     ) -> gix::Result<(Round, bool)> {
         let round = Round {
-            haves_sent: 0,
+            haves_sent: usize::from(self.have.is_some()),
             in_vain: 0,
             haves_to_send: 0,
             previous_response_had_at_least_one_in_common: false,
         };
         Ok((round, true))
     }
-}
-
-/// Reads the tree out of a store that was just filled.
-fn read(
-    store: &Store,
-    commit: ObjectId,
-    settings: &Settings,
-    stop: &AtomicBool,
-) -> Result<Tree, SourceError> {
-    let folder = store.objects_folder();
-    let objects = gix::odb::at(&folder, commit.kind())
-        .map_err(|error| SourceError::disk("cannot read the objects in", &folder, &error))?;
-    walk::read_commit(
-        &objects,
-        commit,
-        settings.path.as_ref(),
-        &settings.limits,
-        stop,
-    )
 }
 
 /// Runs `work` with a flag that is set when the caller wants to stop, the time is over or too much was unpacked, so
@@ -332,12 +448,28 @@ fn protocol(what: &str, error: &gix::Error) -> SourceError {
     SourceError::caused(ErrorClass::Protocol, what, error)
 }
 
+/// What only a disk says. Whoever adds the path to an error of the system hides its number.
+fn is_disk(kind: std::io::ErrorKind) -> bool {
+    use std::io::ErrorKind as Kind;
+
+    matches!(
+        kind,
+        Kind::StorageFull
+            | Kind::QuotaExceeded
+            | Kind::FileTooLarge
+            | Kind::ReadOnlyFilesystem
+            | Kind::PermissionDenied
+            | Kind::NotADirectory
+            | Kind::NotFound
+    )
+}
+
 /// Whether a pack could not be stored because of the disk or because of the pack.
 fn store_class(error: &gix::Error) -> ErrorClass {
     let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(current) = next {
         if let Some(error) = current.downcast_ref::<std::io::Error>()
-            && error.raw_os_error().is_some()
+            && (error.raw_os_error().is_some() || is_disk(error.kind()))
         {
             return ErrorClass::Disk;
         }

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use super::error::{ErrorClass, SourceError};
 use super::fetch::Fetcher;
+use super::memo::Memo;
 use super::url::{Place, RepoUrl};
+use super::walk::Walked;
 use super::{local, store};
 use crate::tree::{Limits, RepoPath, Revision, Tree};
 
@@ -69,8 +71,19 @@ impl Settings {
 pub enum Check {
     /// The ref still leads to the commit that is known.
     Unchanged(Revision),
+    /// The ref leads to another commit with the same tree as the known one.
+    Moved(Tree),
     /// The ref leads to another commit, and this is its tree.
     Changed(Tree),
+}
+
+/// What a look at a repository brought.
+#[derive(Debug)]
+pub(super) enum Found {
+    /// The commit that is known.
+    Known(Revision),
+    /// Another one.
+    Read(Walked),
 }
 
 /// A repository that can be asked for its tree.
@@ -81,6 +94,8 @@ pub struct Remote {
     settings: Settings,
     /// `None` for a repository of this machine.
     fetcher: Option<Fetcher>,
+    /// What was read last.
+    memo: Option<Memo>,
 }
 
 impl Remote {
@@ -97,7 +112,11 @@ impl Remote {
             }
             Place::Local(_) => None,
         };
-        Ok(Self { settings, fetcher })
+        Ok(Self {
+            settings,
+            fetcher,
+            memo: None,
+        })
     }
 
     /// Where the repository is and what is read from it.
@@ -119,13 +138,19 @@ impl Remote {
         interrupt: &AtomicBool,
     ) -> Result<Check, SourceError> {
         let result = match (self.settings.repo.place(), &mut self.fetcher) {
-            (Place::Http(_), Some(fetcher)) => fetcher.check(&self.settings, known, interrupt),
-            (Place::Local(path), _) => local::check(path, &self.settings, known, interrupt),
+            (Place::Http(_), Some(fetcher)) => {
+                fetcher.check(&self.settings, known, self.memo.as_ref(), interrupt)
+            }
+            (Place::Local(path), _) => {
+                local::check(path, &self.settings, known, self.memo.as_ref(), interrupt)
+            }
             (Place::Http(_), None) => {
                 unreachable!("`new` makes a fetcher for every http repository")
             }
         };
         match result {
+            Ok(Found::Known(revision)) => Ok(Check::Unchanged(revision)),
+            Ok(Found::Read(walked)) => Ok(self.remember(walked, known)),
             Err(error) if self.settings.allow_empty && error.class() == ErrorClass::PathMissing => {
                 error
                     .revision()
@@ -137,7 +162,24 @@ impl Remote {
                     })
                     .ok_or(error)
             }
-            result => result,
+            Err(error) => Err(error),
+        }
+    }
+
+    fn remember(&mut self, walked: Walked, known: Option<&Revision>) -> Check {
+        match walked {
+            Walked::New(memo) => Check::Changed(self.memo.insert(memo).tree.clone()),
+            Walked::Same(tree) => {
+                let is_known = self.memo.as_ref().is_some_and(|memo| memo.is_of(known));
+                if let Some(memo) = &mut self.memo {
+                    memo.tree = tree.clone();
+                }
+                if is_known {
+                    Check::Moved(tree)
+                } else {
+                    Check::Changed(tree)
+                }
+            }
         }
     }
 }

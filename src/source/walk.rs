@@ -11,6 +11,7 @@ use gix::ObjectId;
 use gix::objs::{CommitRefIter, Find, FindHeader, Kind, TreeRefIter};
 
 use super::error::{ErrorClass, SourceError, printable};
+use super::memo::Memo;
 use super::meter::{Meter, over_bytes};
 use crate::tree::{Entry, Limits, RepoPath, Revision, Tree};
 
@@ -23,6 +24,15 @@ const MAX_FOLDER_BYTES: u64 = 16 << 20;
 pub(super) trait Objects: Find + FindHeader {}
 impl<T: Find + FindHeader> Objects for T {}
 
+/// What a walk brought.
+#[derive(Debug)]
+pub(super) enum Walked {
+    /// The files are those of the memo; only the revision is another.
+    Same(Tree),
+    /// There is something new.
+    New(Memo),
+}
+
 /// Reads the files of `commit` below `path`.
 pub(super) fn read_commit(
     objects: &impl Objects,
@@ -31,17 +41,41 @@ pub(super) fn read_commit(
     limits: &Limits,
     interrupt: &AtomicBool,
 ) -> Result<Tree, SourceError> {
+    match read_change(objects, commit, path, limits, None, interrupt)? {
+        Walked::Same(tree) | Walked::New(Memo { tree, .. }) => Ok(tree),
+    }
+}
+
+/// Reads the files of `commit` below `path`, but what `memo` has already: folders and files with the same ids are
+/// shared with it. The outcome is that of a walk without a memo, as far as that one was bound by the same limits.
+pub(super) fn read_change(
+    objects: &impl Objects,
+    commit: ObjectId,
+    path: Option<&RepoPath>,
+    limits: &Limits,
+    memo: Option<&Memo>,
+    interrupt: &AtomicBool,
+) -> Result<Walked, SourceError> {
     let revision = Revision::new(&commit.to_string());
     let mut walk = Walk {
         objects,
         meter: Meter::new(limits),
         interrupt,
+        memo,
         entries: BTreeMap::new(),
+        ids: BTreeMap::new(),
         blobs: HashMap::new(),
         buffer: Vec::new(),
     };
     match walk.run(commit, path) {
-        Ok(()) => Ok(Tree::new(revision, walk.entries)),
+        Ok(root) => Ok(match memo.filter(|memo| memo.root == root) {
+            Some(memo) => Walked::Same(memo.tree.with_revision(revision)),
+            None => Walked::New(Memo {
+                tree: Tree::new(revision, walk.entries),
+                root,
+                ids: walk.ids,
+            }),
+        }),
         Err(error) => Err(error.of(&revision)),
     }
 }
@@ -59,7 +93,10 @@ struct Walk<'a, O> {
     objects: &'a O,
     meter: Meter<'a>,
     interrupt: &'a AtomicBool,
+    memo: Option<&'a Memo>,
     entries: BTreeMap<RepoPath, Entry>,
+    /// The folders and files seen so far.
+    ids: BTreeMap<RepoPath, ObjectId>,
     /// The files read so far, so that copies share their bytes.
     blobs: HashMap<ObjectId, Bytes>,
     /// Used again for each file.
@@ -67,12 +104,15 @@ struct Walk<'a, O> {
 }
 
 impl<O: Objects> Walk<'_, O> {
-    fn run(&mut self, commit: ObjectId, path: Option<&RepoPath>) -> Result<(), SourceError> {
+    fn run(&mut self, commit: ObjectId, path: Option<&RepoPath>) -> Result<ObjectId, SourceError> {
         let root = self.tree_of(commit)?;
         let root = match path {
             Some(path) => self.descend(root, path)?,
             None => root,
         };
+        if self.memo.is_some_and(|memo| memo.root == root) {
+            return Ok(root);
+        }
         let mut folders = vec![Folder {
             id: root,
             path: String::new(),
@@ -81,7 +121,7 @@ impl<O: Objects> Walk<'_, O> {
         while let Some(folder) = folders.pop() {
             self.read_folder(&folder, &mut folders)?;
         }
-        Ok(())
+        Ok(root)
     }
 
     fn tree_of(&self, commit: ObjectId) -> Result<ObjectId, SourceError> {
@@ -150,10 +190,15 @@ impl<O: Objects> Walk<'_, O> {
             }
             let id = entry.oid.to_owned();
             if entry.mode.is_tree() {
-                self.push_folder(folders, folder, id, &path)?;
+                match self.memo.filter(|memo| memo.has(&path, id)) {
+                    Some(memo) => self.share_folder(memo, &path)?,
+                    None => self.push_folder(folders, folder, id, &path)?,
+                }
+                self.ids.insert(path, id);
                 continue;
             }
             let found = if entry.mode.is_blob() {
+                self.ids.insert(path.clone(), id);
                 Entry::File(self.read_file(id, &path)?)
             } else if entry.mode.is_link() {
                 Entry::Symlink
@@ -162,6 +207,26 @@ impl<O: Objects> Walk<'_, O> {
             };
             self.meter.bytes(path.as_str().len())?;
             self.entries.insert(path, found);
+        }
+        Ok(())
+    }
+
+    /// Takes a folder that is what it was from the memo; it counts as if it had been read.
+    fn share_folder(&mut self, memo: &Memo, path: &RepoPath) -> Result<(), SourceError> {
+        for (path, id) in memo.ids_below(path) {
+            if memo.tree.get(path).is_none() {
+                self.meter.entry()?;
+            }
+            self.ids.insert(path.clone(), *id);
+        }
+        for (path, entry) in memo.entries_below(path) {
+            self.meter.entry()?;
+            if let Entry::File(bytes) = entry {
+                self.meter.file()?;
+                self.meter.bytes(bytes.len())?;
+            }
+            self.meter.bytes(path.as_str().len())?;
+            self.entries.insert(path.clone(), entry.clone());
         }
         Ok(())
     }
@@ -185,7 +250,8 @@ impl<O: Objects> Walk<'_, O> {
 
     fn read_file(&mut self, id: ObjectId, path: &RepoPath) -> Result<Bytes, SourceError> {
         self.meter.file()?;
-        let bytes = if let Some(bytes) = self.blobs.get(&id) {
+        let known = self.memo.and_then(|memo| memo.file(path, id));
+        let bytes = if let Some(bytes) = known.or_else(|| self.blobs.get(&id)) {
             bytes.clone()
         } else {
             let mut buffer = std::mem::take(&mut self.buffer);

@@ -7,6 +7,7 @@
 mod architecture;
 mod diagnostics;
 mod http;
+mod manifest_cache;
 mod poll;
 mod serve;
 mod source;

@@ -57,6 +57,14 @@ fn changed(revision: &str) -> Answer {
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "one of the answers of a remote")]
+fn moved(revision: &str) -> Answer {
+    Ok(Check::Moved(Tree::new(
+        Revision::new(revision),
+        BTreeMap::new(),
+    )))
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "one of the answers of a remote")]
 fn unchanged(revision: &str) -> Answer {
     Ok(Check::Unchanged(Revision::new(revision)))
 }
@@ -305,4 +313,28 @@ async fn the_end_interrupts_a_check_and_lets_waiting_pokes_go() {
     poller.stop.send(true).unwrap();
     poller.task.await.unwrap();
     assert!(!waiting.await.unwrap());
+}
+
+#[tokio::test]
+async fn the_same_tree_moves_the_revision_without_a_build() {
+    let started = Loop::started_with(changed("one")).await;
+    started.next(moved("two")).await;
+    assert_eq!(started.served().as_deref(), Some("two"));
+    assert_eq!(started.outcome(), Outcome::Published);
+    assert_eq!(started.builds.load(Ordering::Relaxed), 1);
+    started.next(unchanged("two")).await;
+    assert_eq!(started.known().last().unwrap().as_deref(), Some("two"));
+}
+
+#[tokio::test]
+async fn the_same_tree_as_a_refused_one_is_looked_at_again() {
+    let started = Loop::started_with(changed("one")).await;
+    started.next(changed("bad-1")).await;
+    started.next(moved("bad-2")).await;
+    assert_eq!(started.served().as_deref(), Some("one"));
+    let Outcome::Refused(refusal) = started.outcome() else {
+        panic!("not refused");
+    };
+    assert_eq!(refusal.revision.as_str(), "bad-2");
+    assert_eq!(started.builds.load(Ordering::Relaxed), 3);
 }

@@ -3,6 +3,7 @@
 mod directory;
 mod faults;
 mod http;
+mod kept;
 mod local;
 mod seed;
 mod walk;
@@ -32,6 +33,7 @@ fn path(text: &str) -> RepoPath {
 fn check(settings: Settings) -> Result<Tree, SourceError> {
     match check_with(&mut Remote::new(settings)?, None)? {
         Check::Changed(tree) => Ok(tree),
+        Check::Moved(tree) => panic!("nothing is known, yet {} is the same", tree.revision()),
         Check::Unchanged(revision) => panic!("unchanged {revision}"),
     }
 }
