@@ -3,6 +3,7 @@
 //! serde_yaml tells a position only with an error. So each scalar is asked for with a visitor that fails: the error
 //! carries the scalar's place, and the reading goes on. That is slow, and done only for files that get a diagnostic.
 
+use std::cell::Cell;
 use std::fmt;
 
 use serde::de::{
@@ -46,11 +47,16 @@ pub(super) enum Marks {
     Map(Vec<(Box<str>, Mark, Marks)>),
 }
 
+/// The nodes of one file whose places are told, aliases unfolded: as many as may be read by default. What unfolds to more
+/// is refused anyway, and looking for its places would take hours.
+const MAX_NODES: usize = 500_000;
+
 /// The positions of every document that can be read.
 pub(super) fn marks(text: &str) -> Vec<Marks> {
     let mut all = Vec::new();
+    let left = Cell::new(MAX_NODES);
     for document in serde_yaml::Deserializer::from_str(text).take(super::yaml::MAX_DOCUMENTS) {
-        match MarksSeed.deserialize(document) {
+        match (MarksSeed { left: &left }).deserialize(document) {
             Ok(marks) => all.push(marks),
             Err(_) => break,
         }
@@ -129,22 +135,28 @@ fn place(error: &impl fmt::Display) -> Option<Mark> {
     Some((line.parse().ok()?, column.parse().ok()?))
 }
 
-struct MarksSeed;
+/// Asks for the places of a node and those inside it, as long as some are left to be asked for.
+#[derive(Clone, Copy)]
+struct MarksSeed<'a> {
+    left: &'a Cell<usize>,
+}
 
-impl<'de> DeserializeSeed<'de> for MarksSeed {
+impl<'de> DeserializeSeed<'de> for MarksSeed<'_> {
     type Value = Marks;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Marks, D::Error> {
+        let Some(left) = self.left.get().checked_sub(1) else {
+            return Err(serde::de::Error::custom("too many nodes"));
+        };
+        self.left.set(left);
         deserializer
-            .deserialize_any(MarksVisitor)
+            .deserialize_any(self)
             .or_else(|error| match place(&error) {
                 Some(mark) => Ok(Marks::Scalar(mark)),
                 None => Err(error),
             })
     }
 }
-
-struct MarksVisitor;
 
 macro_rules! fail_on_scalars {
     ($($method:ident: $scalar:ty),*) => {
@@ -154,7 +166,7 @@ macro_rules! fail_on_scalars {
     };
 }
 
-impl<'de> Visitor<'de> for MarksVisitor {
+impl<'de> Visitor<'de> for MarksSeed<'_> {
     type Value = Marks;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -178,7 +190,7 @@ impl<'de> Visitor<'de> for MarksVisitor {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Marks, A::Error> {
         let mut items = Vec::new();
-        while let Some(item) = access.next_element_seed(MarksSeed)? {
+        while let Some(item) = access.next_element_seed(self)? {
             items.push(item);
         }
         Ok(Marks::List(items))
@@ -187,7 +199,7 @@ impl<'de> Visitor<'de> for MarksVisitor {
     fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Marks, A::Error> {
         let mut entries = Vec::new();
         while let Some((key, mark)) = access.next_key_seed(KeySeed)? {
-            entries.push((key, mark, access.next_value_seed(MarksSeed)?));
+            entries.push((key, mark, access.next_value_seed(self)?));
         }
         Ok(Marks::Map(entries))
     }

@@ -27,12 +27,17 @@ use super::store::{Generation, may_be_of_store};
 use super::unpacked::{Reporter, Unpacked};
 use super::walk::Walked;
 use super::{reference, walk};
-use crate::tree::Revision;
+use crate::tree::{Limits, Revision};
 
 /// The most bytes of an answer about refs: an old server that ignores the prefix sends some 200,000 refs in as much.
 const MAX_REFS_BYTES: u64 = 16 << 20;
-/// The largest single object in bytes, wherever it stands in the commit: each is inflated once to be checked.
-const MAX_OBJECT_BYTES: usize = 512 << 20;
+/// The largest single object in bytes, wherever it stands in the commit, unless a file may be larger: each is inflated
+/// once to be checked, one in each thread.
+const MAX_OBJECT_BYTES: u64 = 24 << 20;
+/// What one object takes in the list of all of them while they are unpacked, in bytes, with a reserve.
+const LISTED_OBJECT_BYTES: u64 = 128;
+/// How many objects are inflated at a time.
+const UNPACKING_THREADS: usize = 2;
 /// How often the watchdog looks whether a fetch has to end.
 const WATCHDOG_TICK: Duration = Duration::from_millis(50);
 /// What we call ourselves in the protocol.
@@ -91,6 +96,14 @@ impl Fetcher {
         if let Some(known) = known.filter(|known| **known == revision) {
             return Ok(Found::Known(known.clone()));
         }
+        // What is too large stays so: it is refused with its revision and not fetched again.
+        let refused = |error: SourceError| {
+            let error = watch.take_failure().unwrap_or(error);
+            match error.class() {
+                ErrorClass::Limit => error.of(&revision),
+                _ => error,
+            }
+        };
         let request = Request {
             commit,
             is_advertised,
@@ -99,12 +112,19 @@ impl Fetcher {
             watch,
         };
         if self.kept.is_usable(&connection) {
-            if let Some(walked) = self.kept.reuse(&mut connection, &request)? {
+            if let Some(walked) = self
+                .kept
+                .reuse(&mut connection, &request)
+                .map_err(refused)?
+            {
                 return Ok(Found::Read(walked));
             }
             connection = Connection::open(&self.client, &self.url, watch)?;
         }
-        self.kept.renew(&mut connection, &request).map(Found::Read)
+        self.kept
+            .renew(&mut connection, &request)
+            .map(Found::Read)
+            .map_err(refused)
     }
 }
 
@@ -253,7 +273,8 @@ impl<'a> Connection<'a> {
         watch.extend(settings.fetch_timeout, settings.wire_bytes);
         let unpacked = Unpacked::default();
         supervised(watch, &unpacked, settings.unpacked_bytes, |stop| {
-            self.fetch(commit, generation, unpacked.progress(), stop)
+            let limit = object_limit(&settings.limits);
+            self.fetch(commit, limit, generation, unpacked.progress(), stop)
                 .map_err(|error| match error.class() {
                     // Whether a remote has a commit that no ref names is seen only now.
                     ErrorClass::Protocol if !is_advertised => {
@@ -273,16 +294,18 @@ impl<'a> Connection<'a> {
         })
     }
 
-    /// Fetches `commit` without its history.
+    /// Fetches `commit` without its history, no object larger than `limit` bytes.
     fn fetch(
         &mut self,
         commit: ObjectId,
+        limit: u64,
         generation: &Generation,
         progress: Reporter,
         stop: &AtomicBool,
     ) -> Result<(), SourceError> {
         let store = generation.prepare()?;
         let bases = store.objects()?;
+        let object_limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let mut failure = None;
         let outcome = gix::protocol::fetch(
             &mut OneCommit {
@@ -298,7 +321,8 @@ impl<'a> Connection<'a> {
                     Some(bases),
                     commit.kind(),
                     pack::bundle::write::Options {
-                        alloc_limit_bytes: Some(MAX_OBJECT_BYTES),
+                        thread_limit: Some(UNPACKING_THREADS),
+                        alloc_limit_bytes: Some(object_limit),
                         ..Default::default()
                     },
                 );
@@ -306,7 +330,12 @@ impl<'a> Connection<'a> {
                     Ok(_) => Ok(true),
                     Err(error) => {
                         let what = "what the remote sent cannot be stored";
-                        failure = Some(SourceError::caused(store_class(&error), what, &error));
+                        failure = Some(match store_class(&error) {
+                            ErrorClass::Corrupt if error.is_resource_exhausted() => {
+                                too_large(limit)
+                            }
+                            class => SourceError::caused(class, what, &error),
+                        });
                         Err(error)
                     }
                 }
@@ -446,6 +475,20 @@ fn agent() -> (&'static str, Option<String>) {
 
 fn protocol(what: &str, error: &gix::Error) -> SourceError {
     SourceError::caused(ErrorClass::Protocol, what, error)
+}
+
+/// How many bytes one object may have, and the list of all objects while they are unpacked.
+fn object_limit(limits: &Limits) -> u64 {
+    let list = (limits.files as u64).saturating_mul(LISTED_OBJECT_BYTES);
+    limits.file_bytes.max(list).max(MAX_OBJECT_BYTES)
+}
+
+fn too_large(limit: u64) -> SourceError {
+    let message = format!(
+        "an object of the commit, or the list of them, is larger than the limit of {limit} bytes; \
+         `--max-file-bytes` raises it"
+    );
+    SourceError::new(ErrorClass::Limit, message)
 }
 
 /// What only a disk says. Whoever adds the path to an error of the system hides its number.

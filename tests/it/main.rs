@@ -6,6 +6,7 @@
 
 mod architecture;
 mod diagnostics;
+mod hostile;
 mod http;
 mod manifest_cache;
 mod poll;

@@ -112,7 +112,7 @@ fn changes_of_every_kind_are_read_as_if_nothing_was_kept() {
         &|| {
             world
                 .work
-                .write(&[("e", "a file where a folder was"), ("copy", "3")])
+                .write(&[("e", "a file where a folder was"), ("copy", "3")]);
         },
         &|| fs::remove_dir_all(work.join("a")).unwrap(),
         &|| world.work.write(&[("a/b/c", "1"), ("a/b/d", "2")]),
@@ -160,31 +160,31 @@ fn whatever_breaks_in_the_kept_objects_heals_with_the_next_change() {
     let damages: &[Damage] = &[
         ("a deleted pack", |_, pack| fs::remove_file(pack).unwrap()),
         ("a deleted index", |_, pack| {
-            fs::remove_file(pack.with_extension("idx")).unwrap()
+            fs::remove_file(pack.with_extension("idx")).unwrap();
         }),
         ("a cut pack", |_, pack| truncate(pack)),
         ("a cut index", |_, pack| {
-            truncate(&pack.with_extension("idx"))
+            truncate(&pack.with_extension("idx"));
         }),
         ("an empty pack", |_, pack| {
             fs::remove_file(pack).unwrap();
             fs::write(pack, "").unwrap();
         }),
         ("flipped bits in a pack", |_, pack| {
-            flip(pack, |n| n % 7 == 3)
+            flip(pack, |n| n % 7 == 3);
         }),
         ("a flipped header", |_, pack| flip(pack, |n| n < 12)),
         ("flipped bits in an index", |_, pack| {
-            flip(&pack.with_extension("idx"), |n| n % 11 == 5)
+            flip(&pack.with_extension("idx"), |n| n % 11 == 5);
         }),
         ("other offsets in an index", |_, pack| {
-            flip(&pack.with_extension("idx"), |n| n > 1100 && n % 4 == 3)
+            flip(&pack.with_extension("idx"), |n| n > 1100 && n % 4 == 3);
         }),
         ("a lock", |store, _| {
-            fs::write(store.join("shallow.lock"), "").unwrap()
+            fs::write(store.join("shallow.lock"), "").unwrap();
         }),
         ("garbage in the list of shallow commits", |store, _| {
-            fs::write(store.join("shallow"), "garbage").unwrap()
+            fs::write(store.join("shallow"), "garbage").unwrap();
         }),
         ("a folder in its place", |store, _| {
             fs::remove_file(store.join("shallow")).unwrap();
