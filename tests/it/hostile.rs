@@ -49,11 +49,6 @@ fn check(name: &str, expected: &str, make: impl Fn(&Repository)) {
     let hostile = Repository::new();
     make(&hostile);
     let grown = peak(&hostile, None, expected).saturating_sub(baseline);
-    eprintln!(
-        "{name}: {} MiB more than {} MiB",
-        grown >> 20,
-        baseline >> 20
-    );
     assert!(
         grown <= MAX_GROWTH,
         "{name} takes {grown} bytes more than {baseline}"
