@@ -3,8 +3,10 @@
 //! A tree knows nothing of git and nothing of YAML. Whoever builds one (the `source` room) has already applied the
 //! limits, so everybody who reads one may hold it in memory without a second thought.
 
+use std::borrow::Borrow;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::Bound;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -142,6 +144,13 @@ impl RepoPath {
     }
 }
 
+/// Paths sort like their text, so a map of them can be asked for all that start with a text.
+impl Borrow<str> for RepoPath {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
 impl fmt::Display for RepoPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
@@ -178,12 +187,12 @@ pub struct Commit {
     pub raw: Bytes,
 }
 
-/// The files of one revision below the served root, sorted by path.
+/// The files of one revision below the served root, sorted by path. A clone shares them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tree {
     revision: Revision,
     commit: Option<Commit>,
-    entries: BTreeMap<RepoPath, Entry>,
+    entries: Arc<BTreeMap<RepoPath, Entry>>,
 }
 
 impl Tree {
@@ -193,7 +202,7 @@ impl Tree {
         Self {
             revision,
             commit: None,
-            entries,
+            entries: Arc::new(entries),
         }
     }
 
@@ -203,6 +212,16 @@ impl Tree {
         Self {
             commit: Some(commit),
             ..self
+        }
+    }
+
+    /// The same files under the name of another revision, of whose commit nothing is known.
+    #[must_use]
+    pub fn with_revision(&self, revision: Revision) -> Self {
+        Self {
+            revision,
+            commit: None,
+            entries: Arc::clone(&self.entries),
         }
     }
 
@@ -254,6 +273,15 @@ impl Tree {
     /// All entries in the order of their paths.
     pub fn iter(&self) -> impl Iterator<Item = (&RepoPath, &Entry)> {
         self.entries.iter()
+    }
+
+    /// The entries in the folder at `folder` and in those below it, in the order of their paths.
+    pub fn below(&self, folder: &RepoPath) -> impl Iterator<Item = (&RepoPath, &Entry)> {
+        let prefix = format!("{folder}/");
+        let from = (Bound::Included(prefix.as_str()), Bound::Unbounded);
+        self.entries
+            .range::<str, _>(from)
+            .take_while(move |(path, _)| path.as_str().starts_with(&prefix))
     }
 }
 

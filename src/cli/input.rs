@@ -77,7 +77,7 @@ impl Input {
             ..source::Settings::new(repo)
         };
         match Remote::new(settings)?.check(None, &AtomicBool::new(false))? {
-            Check::Changed(tree) => Ok(tree),
+            Check::Changed(tree) | Check::Moved(tree) => Ok(tree),
             Check::Unchanged(revision) => {
                 Err(Misuse(format!("revision {revision} has nothing to read")).into())
             }

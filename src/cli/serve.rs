@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -242,11 +242,12 @@ fn wiring(
     options: compile::Options,
     retain: Duration,
 ) -> anyhow::Result<Wiring> {
+    let cache = Mutex::default();
     Ok(Wiring {
         state: state(&source, retain),
         refuses_rollbacks: source.refuses_rollbacks(),
         desired: Box::new(Remote::new(source)?),
-        build: Arc::new(move |tree| build(tree, &options)),
+        build: Arc::new(move |tree| build(tree, &options, &cache)),
     })
 }
 
@@ -261,8 +262,10 @@ fn state(source: &source::Settings, retain: Duration) -> Option<State> {
     Some(State::new(folder, key, source.limits, retain))
 }
 
-fn build(tree: &Tree, options: &compile::Options) -> Built {
-    let manifests = manifest::parse(tree, options.budget);
+/// One build runs at a time, so nobody waits for the cache.
+fn build(tree: &Tree, options: &compile::Options, cache: &Mutex<manifest::Cache>) -> Built {
+    let mut cache = cache.lock().unwrap_or_else(PoisonError::into_inner);
+    let manifests = manifest::parse_changed(tree, options.budget, &mut cache);
     let (snapshot, diagnostics) = compile::compile(tree, &manifests, options);
     Built {
         snapshot,

@@ -81,7 +81,7 @@ impl<'t> Files<'t> {
         let named = self.named.borrow();
         let broken: Vec<&str> = files_with_errors(found)
             .into_iter()
-            .filter(|path| self.manifests.contains(path))
+            .filter(|path| self.manifests.contains(*path))
             .filter_map(|path| std::str::from_utf8(self.tree.file(path)?).ok())
             .collect();
         manifests

@@ -4,11 +4,13 @@
 //! business of `compile`; so a file that is no manifest is only a *suspect* here.
 
 mod assignment;
+mod cache;
 mod fields;
 mod ignored;
 mod locate;
 mod place;
 mod profile;
+mod spoiled;
 mod values;
 mod yaml;
 
@@ -19,6 +21,7 @@ use crate::diagnostic::{Diagnostic, Location, document as say};
 use crate::tree::{Entry, RepoPath, Tree};
 
 pub use assignment::{Assignment, Machine, MachineIdentity, ProfileChoice, Selector};
+pub use cache::Cache;
 pub use locate::Step;
 pub use place::{Locator, Origin, Part};
 pub use profile::{Body, Content, FileRef, Profile};
@@ -27,6 +30,7 @@ pub use yaml::Budget;
 
 use fields::{Pending, Reader};
 use place::{BYTE_ORDER_MARK, FileMap};
+use spoiled::Spoiled;
 use yaml::{FaultKind, Node};
 
 /// The group of the current API.
@@ -70,6 +74,28 @@ pub struct Suspect {
 /// Reads every manifest of a tree.
 #[must_use]
 pub fn parse(tree: &Tree, budget: Budget) -> Manifests {
+    let (mut all, files) = manifest_files(tree);
+    for file in parse_in_parallel(&files, budget) {
+        all.add(file);
+    }
+    all.sort();
+    all
+}
+
+/// Reads every manifest of a tree, but those that the cache knows. The result is that of [`parse`].
+#[must_use]
+pub fn parse_changed(tree: &Tree, budget: Budget, cache: &mut Cache) -> Manifests {
+    let (mut all, files) = manifest_files(tree);
+    cache.update(&files, budget, |changed| parse_in_parallel(changed, budget));
+    for file in cache.files() {
+        all.add(file);
+    }
+    all.sort();
+    all
+}
+
+/// The files that have to be manifests, in the order of their paths, and what is wrong with those that are none.
+fn manifest_files(tree: &Tree) -> (Manifests, Vec<(&RepoPath, &bytes::Bytes)>) {
     let mut all = Manifests::default();
     let ignored = ignored::Ignored::new(tree, &mut all.diagnostics);
     let mut files = Vec::new();
@@ -89,17 +115,18 @@ pub fn parse(tree: &Tree, budget: Budget) -> Manifests {
             )),
         }
     }
-    for file in parse_in_parallel(&files, budget) {
-        all.add(file);
-    }
-    // Where a document stands means nothing: neither ranks nor messages may depend on it.
-    all.profiles.sort_by(|one, other| one.name.cmp(&other.name));
-    all.assignments
-        .sort_by(|one, other| one.name.cmp(&other.name));
-    all
+    (all, files)
 }
 
 impl Manifests {
+    /// Where a document stands means nothing: neither ranks nor messages may depend on it.
+    fn sort(&mut self) {
+        self.profiles
+            .sort_by(|one, other| one.name.cmp(&other.name));
+        self.assignments
+            .sort_by(|one, other| one.name.cmp(&other.name));
+    }
+
     fn add(&mut self, file: File) {
         let File {
             path,
@@ -152,6 +179,7 @@ fn parse_in_parallel(files: &[(&RepoPath, &bytes::Bytes)], budget: Budget) -> Ve
 }
 
 /// What one file says.
+#[derive(Clone, Debug)]
 struct File {
     path: RepoPath,
     /// Whether any of its documents is a manifest of ours.
@@ -179,8 +207,25 @@ impl File {
                 .push(say::not_utf8(Location::of_file(path)));
             return file;
         };
-        file.read(text, budget);
+        let body = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
+        match spoiled::spoiled(body) {
+            Some(spoiled) => file.spoil(body, spoiled),
+            None => file.read(text, budget),
+        }
         file
+    }
+
+    /// Says what stands in the place of the manifests; nothing in the file is read.
+    fn spoil(&mut self, text: &str, spoiled: Spoiled) {
+        let map = FileMap::of_text(self.path.clone(), text);
+        self.unread = true;
+        self.diagnostics.push(match spoiled {
+            Spoiled::LfsPointer => say::lfs_pointer(map.fault(Some((1, 1)))),
+            Spoiled::Conflict(line) => {
+                self.ours = mentions_our_group(text);
+                say::merge_conflict(map.fault(Some((line, 1))))
+            }
+        });
     }
 
     fn read(&mut self, text: &str, budget: Budget) {

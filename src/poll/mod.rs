@@ -137,6 +137,8 @@ pub struct Poller {
     known: Option<Revision>,
     /// Why `known` is not served, if it is not.
     refusal: Option<Arc<Refusal>>,
+    /// The warnings of what is served.
+    warnings: usize,
 }
 
 impl Poller {
@@ -161,6 +163,7 @@ impl Poller {
             floor: None,
             known: None,
             refusal: None,
+            warnings: 0,
         }
     }
 
@@ -276,12 +279,14 @@ impl Poller {
                 }
                 false
             }
+            Ok(Check::Moved(tree)) => {
+                self.recovered();
+                self.take(tree, self.served(), started).await;
+                true
+            }
             Ok(Check::Changed(tree)) => {
                 self.recovered();
-                match self.floor.as_ref().and_then(|floor| floor.refusal(&tree)) {
-                    Some(refusal) => self.refuse(refusal),
-                    None => self.build(tree, started).await,
-                }
+                self.take(tree, None, started).await;
                 true
             }
             Err(Trouble::Refused(refusal)) => {
@@ -315,6 +320,30 @@ impl Poller {
         })
     }
 
+    /// What is served, if it is of the known revision.
+    fn served(&self) -> Option<Arc<Snapshot>> {
+        let served = self.publisher.current().snapshot.clone();
+        served.filter(|served| {
+            self.refusal.is_none() && self.known.as_ref() == Some(served.revision())
+        })
+    }
+
+    /// Publishes a tree unless it is refused. `same` is what was made of the same files.
+    async fn take(&mut self, tree: Tree, same: Option<Arc<Snapshot>>, started: Instant) {
+        if let Some(refusal) = self.floor.as_ref().and_then(|floor| floor.refusal(&tree)) {
+            self.refuse(refusal);
+        } else if let Some(same) = same {
+            let snapshot = same.with_revision(tree.revision().clone());
+            let built = Built {
+                warnings: self.warnings,
+                ..Built::default()
+            };
+            self.publish(snapshot, Arc::new(tree), &built, started);
+        } else {
+            self.build(tree, started).await;
+        }
+    }
+
     async fn build(&mut self, tree: Tree, started: Instant) {
         let tree = Arc::new(tree);
         let revision = tree.revision().clone();
@@ -324,19 +353,7 @@ impl Poller {
         let mut compiled = compiled.await.unwrap_or_default();
         match compiled.snapshot.take() {
             Some(snapshot) if compiled.errors == 0 => {
-                self.known = Some(revision);
-                self.refusal = None;
-                if let Some(floor) = &mut self.floor {
-                    floor.published(tree.commit());
-                }
-                self.notice_gap(&tree);
-                self.publisher.publish(snapshot, Moment::now());
-                let publication = self.publisher.current();
-                let signer = tree.commit().and_then(|commit| commit.principal.as_deref());
-                report::published(&publication, signer, &compiled, started);
-                if let Some(keeper) = &self.keeper {
-                    keeper.keep(tree);
-                }
+                self.publish(snapshot, tree, &compiled, started);
             }
             _ => self.refuse(Refusal {
                 revision,
@@ -344,6 +361,23 @@ impl Poller {
                 warnings: compiled.warnings,
                 lines: compiled.lines,
             }),
+        }
+    }
+
+    fn publish(&mut self, snapshot: Snapshot, tree: Arc<Tree>, built: &Built, started: Instant) {
+        self.known = Some(tree.revision().clone());
+        self.refusal = None;
+        self.warnings = built.warnings;
+        if let Some(floor) = &mut self.floor {
+            floor.published(tree.commit());
+        }
+        self.notice_gap(&tree);
+        self.publisher.publish(snapshot, Moment::now());
+        let publication = self.publisher.current();
+        let signer = tree.commit().and_then(|commit| commit.principal.as_deref());
+        report::published(&publication, signer, built, started);
+        if let Some(keeper) = &self.keeper {
+            keeper.keep(tree);
         }
     }
 

@@ -20,6 +20,12 @@ use index::Index;
 #[derive(Debug)]
 pub struct Snapshot {
     revision: Revision,
+    contents: Arc<Contents>,
+}
+
+/// Everything in a snapshot but its name: revisions of the same tree share it.
+#[derive(Debug)]
+struct Contents {
     profiles: usize,
     rules: Vec<Rule>,
     index: Index,
@@ -91,11 +97,22 @@ impl Snapshot {
         let index = Index::new(&rules);
         Self {
             revision,
-            profiles,
-            rules,
-            index,
-            configs,
-            directories,
+            contents: Arc::new(Contents {
+                profiles,
+                rules,
+                index,
+                configs,
+                directories,
+            }),
+        }
+    }
+
+    /// The same snapshot under the name of another revision, whose tree is the same. Nothing is copied.
+    #[must_use]
+    pub fn with_revision(&self, revision: Revision) -> Self {
+        Self {
+            revision,
+            contents: Arc::clone(&self.contents),
         }
     }
 
@@ -110,7 +127,7 @@ impl Snapshot {
     /// # Errors
     /// Says why nothing wins.
     pub fn find(&self, labels: &Labels) -> Result<Match<'_>, NoMatch<'_>> {
-        let found = self.index.find(&self.rules, labels)?;
+        let found = self.contents.index.find(&self.contents.rules, labels)?;
         let rule = found.rule;
         let assignment = rule.name.as_ref();
         let choice = rule
@@ -131,23 +148,27 @@ impl Snapshot {
     /// A config by its id.
     #[must_use]
     pub fn config(&self, id: ConfigId) -> Option<&Arc<Config>> {
-        self.configs.get(&id)
+        self.contents.configs.get(&id)
     }
 
     /// A config directory by its id.
     #[must_use]
     pub fn config_dir(&self, id: ConfigId) -> Option<&Arc<ConfigDir>> {
-        self.directories.get(&id)
+        self.contents.directories.get(&id)
     }
 
     /// All configs, in no order.
     pub fn configs(&self) -> impl Iterator<Item = (ConfigId, &Arc<Config>)> {
-        self.configs.iter().map(|(id, config)| (*id, config))
+        self.contents
+            .configs
+            .iter()
+            .map(|(id, config)| (*id, config))
     }
 
     /// All config directories, in no order.
     pub fn config_dirs(&self) -> impl Iterator<Item = (ConfigId, &Arc<ConfigDir>)> {
-        self.directories
+        self.contents
+            .directories
             .iter()
             .map(|(id, directory)| (*id, directory))
     }
@@ -156,10 +177,15 @@ impl Snapshot {
     #[must_use]
     pub fn counts(&self) -> Counts {
         Counts {
-            profiles: self.profiles,
-            assignments: self.rules.len(),
-            machines: self.rules.iter().map(|rule| rule.entries.len()).sum(),
-            configs: self.configs.len(),
+            profiles: self.contents.profiles,
+            assignments: self.contents.rules.len(),
+            machines: self
+                .contents
+                .rules
+                .iter()
+                .map(|rule| rule.entries.len())
+                .sum(),
+            configs: self.contents.configs.len(),
         }
     }
 }

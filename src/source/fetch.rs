@@ -14,23 +14,30 @@ use gix::protocol::fetch::negotiate::{Action, Round, one_round};
 use gix::protocol::fetch::{Arguments, Context, Negotiate, Options, Response, Shallow, Tags};
 use gix::protocol::handshake::Ref;
 use gix::protocol::ls_refs::RefPrefixes;
-use gix::protocol::transport::Service;
 use gix::protocol::transport::client::blocking_io::Transport as Conversation;
+use gix::protocol::transport::{Protocol, Service};
 use gix::protocol::{Handshake, LsRefsCommand};
 
 use super::error::{ErrorClass, SourceError, cause, causes};
-use super::remote::{Check, Settings};
-use super::store::Store;
+use super::memo::Memo;
+use super::remote::{Found, Settings};
+use super::store::{Generation, may_be_of_store};
 use super::transport::Transport;
 use super::unpacked::{Reporter, Unpacked};
+use super::walk::Walked;
 use super::watch::Watch;
 use super::{reference, walk};
-use crate::tree::{Revision, Tree};
+use crate::tree::{Limits, Revision};
 
 /// The most bytes of an answer about refs: an old server that ignores the prefix sends some 200,000 refs in as much.
 const MAX_REFS_BYTES: u64 = 16 << 20;
-/// The largest single object in bytes, wherever it stands in the commit: each is inflated once to be checked.
-const MAX_OBJECT_BYTES: usize = 512 << 20;
+/// The largest single object in bytes, wherever it stands in the commit, unless a file may be larger: each is inflated
+/// once to be checked, one in each thread.
+const MAX_OBJECT_BYTES: u64 = 24 << 20;
+/// What one object takes in the list of all of them while they are unpacked, in bytes, with a reserve.
+const LISTED_OBJECT_BYTES: u64 = 128;
+/// How many objects are inflated at a time.
+const UNPACKING_THREADS: usize = 2;
 /// How often the watchdog looks whether a fetch has to end.
 const WATCHDOG_TICK: Duration = Duration::from_millis(50);
 /// What we call ourselves in the protocol.
@@ -40,13 +47,18 @@ const AGENT: &str = concat!("gitboot/", env!("CARGO_PKG_VERSION"));
 #[derive(Debug)]
 pub(super) struct Fetcher {
     transport: Transport,
-    /// Where the stores are made.
-    folder: PathBuf,
+    kept: Kept,
 }
 
 impl Fetcher {
     pub(super) fn new(transport: Transport, folder: PathBuf) -> Self {
-        Self { transport, folder }
+        Self {
+            transport,
+            kept: Kept {
+                folder,
+                generation: None,
+            },
+        }
     }
 
     /// Asks for the ref, and fetches when it is not at `known`.
@@ -54,10 +66,11 @@ impl Fetcher {
         &mut self,
         settings: &Settings,
         known: Option<&Revision>,
+        memo: Option<&Memo>,
         interrupt: &AtomicBool,
-    ) -> Result<Check, SourceError> {
+    ) -> Result<Found, SourceError> {
         let watch = Watch::new(interrupt, settings.git_timeout, MAX_REFS_BYTES);
-        let result = self.check_watched(settings, known, &watch);
+        let result = self.check_watched(settings, known, memo, &watch);
         // What went wrong on the wire says more than what the layers above made of it.
         result.map_err(|error| watch.take_failure().unwrap_or(error))
     }
@@ -66,32 +79,127 @@ impl Fetcher {
         &mut self,
         settings: &Settings,
         known: Option<&Revision>,
+        memo: Option<&Memo>,
         watch: &Watch<'_>,
-    ) -> Result<Check, SourceError> {
+    ) -> Result<Found, SourceError> {
         let mut connection = Connection::open(self.transport.open(watch)?)?;
         let wanted = settings.reference.as_deref();
         let refs = connection.list(&reference::candidates(wanted))?;
         let (commit, is_advertised) = resolve(wanted, &refs)?;
         let revision = Revision::new(&commit.to_string());
         if let Some(known) = known.filter(|known| **known == revision) {
-            connection.close();
-            return Ok(Check::Unchanged(known.clone()));
+            connection.end();
+            return Ok(Found::Known(known.clone()));
         }
-        watch.extend(settings.fetch_timeout, settings.wire_bytes);
-        let store = Store::create(&self.folder)?;
-        let unpacked = Unpacked::default();
-        let tree = supervised(watch, &unpacked, settings.unpacked_bytes, |stop| {
-            connection
-                .fetch(commit, &store, unpacked.progress(), stop)
-                .map_err(|error| match error.class() {
-                    // Whether a remote has a commit that no ref names is seen only now.
-                    ErrorClass::Protocol if !is_advertised => reference::not_found(wanted),
-                    _ => error,
-                })?;
-            read(&store, commit, settings, stop)
-        })?;
-        Ok(Check::Changed(tree))
+        // What is too large stays so: it is refused with its revision and not fetched again.
+        let refused = |error: SourceError| {
+            let error = watch.take_failure().unwrap_or(error);
+            match error.class() {
+                ErrorClass::Limit => error.of(&revision),
+                _ => error,
+            }
+        };
+        let request = Request {
+            commit,
+            is_advertised,
+            settings,
+            memo,
+            watch,
+        };
+        if self.kept.is_usable(&connection) {
+            if let Some(walked) = self
+                .kept
+                .reuse(&mut connection, &request)
+                .map_err(refused)?
+            {
+                return Ok(Found::Read(walked));
+            }
+            // One conversation at a time.
+            drop(connection);
+            connection = Connection::open(self.transport.open(watch)?)?;
+        }
+        self.kept
+            .renew(&mut connection, &request)
+            .map(Found::Read)
+            .map_err(refused)
     }
+}
+
+/// What is here already, and where it is.
+#[derive(Debug)]
+struct Kept {
+    /// Where the stores are made.
+    folder: PathBuf,
+    generation: Option<Generation>,
+}
+
+impl Kept {
+    /// Whether something is here that this connection can be told of and that another fetch may go into.
+    fn is_usable(&self, connection: &Connection<'_>) -> bool {
+        connection.takes_haves() && self.generation.as_ref().is_some_and(Generation::has_room)
+    }
+
+    /// Fetches into the generation that is here. `None` when it does not do any more and is gone.
+    fn reuse(
+        &mut self,
+        connection: &mut Connection<'_>,
+        request: &Request<'_>,
+    ) -> Result<Option<Walked>, SourceError> {
+        let Some(generation) = &mut self.generation else {
+            return Ok(None);
+        };
+        let error = match connection.obtain(generation, request) {
+            Ok(walked) => return Ok(Some(walked)),
+            Err(error) => error,
+        };
+        // A failure of the wire says nothing about what is here.
+        if let Some(error) = request.watch.take_failure() {
+            return Err(error);
+        }
+        if !may_be_of_store(error.class()) {
+            return Err(error);
+        }
+        tracing::warn!(
+            class = error.class().as_str(),
+            "what earlier fetches left is of no use any more, so everything is fetched anew: {error}"
+        );
+        self.generation = None;
+        Ok(None)
+    }
+
+    /// Fetches into a fresh generation, which takes the place of the old one when it has what was asked for.
+    fn renew(
+        &mut self,
+        connection: &mut Connection<'_>,
+        request: &Request<'_>,
+    ) -> Result<Walked, SourceError> {
+        let fresh = Generation::create(&self.folder);
+        let mut fresh = fresh.inspect_err(|_| self.generation = None)?;
+        let result = connection.obtain(&mut fresh, request);
+        let is_good = match &result {
+            Ok(_) => true,
+            // The commit is here, and what is wrong is in it.
+            Err(error) => error.revision().is_some() && !may_be_of_store(error.class()),
+        };
+        if is_good && fresh.tip().is_some() {
+            self.generation = Some(fresh);
+        }
+        if matches!(&result, Err(error) if error.class() == ErrorClass::Disk) {
+            // What is kept may be what fills the disk.
+            self.generation = None;
+        }
+        result
+    }
+}
+
+/// What is asked of a connection.
+struct Request<'a> {
+    commit: ObjectId,
+    /// Whether a ref of the remote leads to it.
+    is_advertised: bool,
+    settings: &'a Settings,
+    memo: Option<&'a Memo>,
+    watch: &'a Watch<'a>,
 }
 
 /// A conversation with the remote.
@@ -145,32 +253,80 @@ impl<'a> Connection<'a> {
     }
 
     /// Says goodbye to a server that waits for more.
-    fn close(mut self) {
+    fn end(&mut self) {
         // The answer is known; how the conversation ends changes nothing.
         let _ = gix::protocol::indicate_end_of_interaction(&mut self.transport, false);
     }
 
-    /// Fetches `commit` without its history into the store.
+    /// Whether the remote can be told what is here already. The protocol before version 2 would need several rounds.
+    fn takes_haves(&self) -> bool {
+        self.handshake.server_protocol_version == Protocol::V2
+    }
+
+    /// Fetches a commit into a generation, unless it was the last one to come into it, and reads what is new in it.
+    fn obtain(
+        &mut self,
+        generation: &mut Generation,
+        request: &Request<'_>,
+    ) -> Result<Walked, SourceError> {
+        let Request {
+            commit,
+            is_advertised,
+            settings,
+            memo,
+            watch,
+        } = *request;
+        watch.extend(settings.fetch_timeout, settings.wire_bytes);
+        let unpacked = Unpacked::default();
+        supervised(watch, &unpacked, settings.unpacked_bytes, |stop| {
+            if generation.tip() == Some(commit) {
+                self.end();
+            } else {
+                let limit = object_limit(&settings.limits);
+                self.fetch(commit, limit, generation, unpacked.progress(), stop)
+                    .map_err(|error| match error.class() {
+                        // Whether a remote has a commit that no ref names is seen only now.
+                        ErrorClass::Protocol if !is_advertised => {
+                            reference::not_found(settings.reference.as_deref())
+                        }
+                        _ => error,
+                    })?;
+                generation.fetched(commit);
+            }
+            let objects = generation.objects()?;
+            walk::read_change(&objects, commit, &settings.scope(), memo, stop)
+        })
+    }
+
+    /// Fetches `commit` without its history, no object larger than `limit` bytes.
     fn fetch(
         &mut self,
         commit: ObjectId,
-        store: &Store,
+        limit: u64,
+        generation: &Generation,
         progress: Reporter,
         stop: &AtomicBool,
     ) -> Result<(), SourceError> {
+        let store = generation.prepare()?;
+        let bases = store.objects()?;
+        let object_limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let mut failure = None;
         let outcome = gix::protocol::fetch(
-            &mut OneCommit(commit),
+            &mut OneCommit {
+                wanted: commit,
+                have: generation.tip(),
+            },
             |reader, progress, stop| {
                 let written = pack::Bundle::write_to_directory(
                     reader,
                     Some(&store.pack_folder()),
                     progress,
                     stop,
-                    None::<gix::odb::Handle>,
+                    Some(bases),
                     commit.kind(),
                     pack::bundle::write::Options {
-                        alloc_limit_bytes: Some(MAX_OBJECT_BYTES),
+                        thread_limit: Some(UNPACKING_THREADS),
+                        alloc_limit_bytes: Some(object_limit),
                         ..Default::default()
                     },
                 );
@@ -178,7 +334,12 @@ impl<'a> Connection<'a> {
                     Ok(_) => Ok(true),
                     Err(error) => {
                         let what = "what the remote sent cannot be stored";
-                        failure = Some(SourceError::caused(store_class(&error), what, &error));
+                        failure = Some(match store_class(&error) {
+                            ErrorClass::Corrupt if error.is_resource_exhausted() => {
+                                too_large(limit)
+                            }
+                            class => SourceError::caused(class, what, &error),
+                        });
                         Err(error)
                     }
                 }
@@ -208,8 +369,11 @@ impl<'a> Connection<'a> {
     }
 }
 
-/// The negotiation of somebody who has nothing and wants one commit.
-struct OneCommit(ObjectId);
+/// The negotiation of somebody who wants one commit and has one at most.
+struct OneCommit {
+    wanted: ObjectId,
+    have: Option<ObjectId>,
+}
 
 impl Negotiate for OneCommit {
     fn mark_complete_and_common_ref(&mut self) -> gix::Result<Action> {
@@ -219,7 +383,10 @@ impl Negotiate for OneCommit {
     }
 
     fn add_wants(&mut self, arguments: &mut Arguments, _known: &[bool]) -> bool {
-        arguments.want(self.0);
+        arguments.want(self.wanted);
+        if let Some(have) = self.have {
+            arguments.have(have);
+        }
         true
     }
 
@@ -230,26 +397,13 @@ impl Negotiate for OneCommit {
         _previous: Option<&Response>,
     ) -> gix::Result<(Round, bool)> {
         let round = Round {
-            haves_sent: 0,
+            haves_sent: usize::from(self.have.is_some()),
             in_vain: 0,
             haves_to_send: 0,
             previous_response_had_at_least_one_in_common: false,
         };
         Ok((round, true))
     }
-}
-
-/// Reads the tree out of a store that was just filled.
-fn read(
-    store: &Store,
-    commit: ObjectId,
-    settings: &Settings,
-    stop: &AtomicBool,
-) -> Result<Tree, SourceError> {
-    let folder = store.objects_folder();
-    let objects = gix::odb::at(&folder, commit.kind())
-        .map_err(|error| SourceError::disk("cannot read the objects in", &folder, &error))?;
-    walk::read_commit(&objects, commit, &settings.scope(), stop)
 }
 
 /// Runs `work` with a flag that is set when the caller wants to stop, the time is over or too much was unpacked, so
@@ -327,12 +481,42 @@ fn protocol(what: &str, error: &gix::Error) -> SourceError {
     SourceError::caused(ErrorClass::Protocol, what, error)
 }
 
+/// How many bytes one object may have, and the list of all objects while they are unpacked.
+fn object_limit(limits: &Limits) -> u64 {
+    let list = (limits.files as u64).saturating_mul(LISTED_OBJECT_BYTES);
+    limits.file_bytes.max(list).max(MAX_OBJECT_BYTES)
+}
+
+fn too_large(limit: u64) -> SourceError {
+    let message = format!(
+        "an object of the commit, or the list of them, is larger than the limit of {limit} bytes; \
+         `--max-file-bytes` raises it"
+    );
+    SourceError::new(ErrorClass::Limit, message)
+}
+
+/// What only a disk says. Whoever adds the path to an error of the system hides its number.
+fn is_disk(kind: std::io::ErrorKind) -> bool {
+    use std::io::ErrorKind as Kind;
+
+    matches!(
+        kind,
+        Kind::StorageFull
+            | Kind::QuotaExceeded
+            | Kind::FileTooLarge
+            | Kind::ReadOnlyFilesystem
+            | Kind::PermissionDenied
+            | Kind::NotADirectory
+            | Kind::NotFound
+    )
+}
+
 /// Whether a pack could not be stored because of the disk or because of the pack.
 fn store_class(error: &gix::Error) -> ErrorClass {
     let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(current) = next {
         if let Some(error) = current.downcast_ref::<std::io::Error>()
-            && error.raw_os_error().is_some()
+            && (error.raw_os_error().is_some() || is_disk(error.kind()))
         {
             return ErrorClass::Disk;
         }

@@ -9,7 +9,9 @@ use gix::bstr::ByteSlice as _;
 use gix::sec::Trust;
 
 use super::error::{ErrorClass, SourceError, printable};
-use super::{Check, Settings, reference, walk};
+use super::memo::Memo;
+use super::remote::Found;
+use super::{Settings, reference, walk};
 use crate::tree::{Limits, RepoPath, Revision, Tree};
 
 /// How often a read is begun anew when an object is missing or damaged: a push or a repack may be under way.
@@ -20,11 +22,12 @@ pub(super) fn check(
     path: &Path,
     settings: &Settings,
     known: Option<&Revision>,
+    memo: Option<&Memo>,
     interrupt: &AtomicBool,
-) -> Result<Check, SourceError> {
+) -> Result<Found, SourceError> {
     let mut attempt = 1;
     loop {
-        match check_once(path, settings, known, interrupt) {
+        match check_once(path, settings, known, memo, interrupt) {
             Err(error) if error.class() == ErrorClass::Corrupt && attempt < ATTEMPTS => {
                 attempt += 1;
             }
@@ -37,16 +40,17 @@ fn check_once(
     path: &Path,
     settings: &Settings,
     known: Option<&Revision>,
+    memo: Option<&Memo>,
     interrupt: &AtomicBool,
-) -> Result<Check, SourceError> {
+) -> Result<Found, SourceError> {
     let repository = open(path)?;
     let commit = resolve(&repository, settings.reference.as_deref())?;
     let revision = Revision::new(&commit.to_string());
     if let Some(known) = known.filter(|known| **known == revision) {
-        return Ok(Check::Unchanged(known.clone()));
+        return Ok(Found::Known(known.clone()));
     }
-    let tree = walk::read_commit(&repository.objects, commit, &settings.scope(), interrupt)?;
-    Ok(Check::Changed(tree))
+    let objects = &repository.objects;
+    walk::read_change(objects, commit, &settings.scope(), memo, interrupt).map(Found::Read)
 }
 
 /// Reads the files of a commit: the part of it that stands where `dir` stands in its work tree.

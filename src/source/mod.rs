@@ -1,8 +1,10 @@
 //! Desired state as bytes: a git repository, far or near, or a folder of files, read into a [`Tree`](crate::tree::Tree).
 //!
-//! * A repository over https, ssh or git's own protocol is asked for one ref, and only when it moved for the objects of that one commit. They go
-//!   into a folder of their own that is removed when the tree is read, so that no lock, no damaged pack and no pile of
+//! * A repository over https, ssh or git's own protocol is asked for one ref, and only when it moved for the objects of
+//!   that one commit. They go into a folder of their own, which saves the next fetch what is there already. It is thrown
+//!   away after some fetches and at the first thing in it that is odd, so that no lock, no damaged pack and no pile of
 //!   packs can stand in the way of the next fetch.
+//! * Of a commit only what changed since the last one is read: folders and files with the ids they had are shared.
 //! * A repository of this machine is read in place.
 //! * Nothing that comes out of a repository is trusted: names, sizes, depth and number are checked on the way.
 //!
@@ -15,6 +17,7 @@ mod error;
 mod fetch;
 mod http;
 mod local;
+mod memo;
 mod meter;
 mod reference;
 mod remote;

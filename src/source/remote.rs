@@ -7,9 +7,10 @@ use std::time::Duration;
 use super::credentials::Credentials;
 use super::error::{ErrorClass, SourceError};
 use super::fetch::Fetcher;
+use super::memo::Memo;
 use super::transport::Transport;
 use super::url::{Place, RepoUrl};
-use super::walk::Scope;
+use super::walk::{Scope, Walked};
 use super::{local, signature, store};
 use crate::tree::{Limits, RepoPath, Revision, Tree};
 
@@ -98,8 +99,19 @@ impl Settings {
 pub enum Check {
     /// The ref still leads to the commit that is known.
     Unchanged(Revision),
+    /// The ref leads to another commit with the same tree as the known one.
+    Moved(Tree),
     /// The ref leads to another commit, and this is its tree.
     Changed(Tree),
+}
+
+/// What a look at a repository brought.
+#[derive(Debug)]
+pub(super) enum Found {
+    /// The commit that is known.
+    Known(Revision),
+    /// Another one.
+    Read(Walked),
 }
 
 /// A repository that can be asked for its tree.
@@ -112,6 +124,8 @@ pub struct Remote {
     fetcher: Option<Fetcher>,
     /// The commit whose signature was refused last.
     refused: Option<Unsigned>,
+    /// What was read last.
+    memo: Option<Memo>,
 }
 
 /// A commit whose signature was refused.
@@ -140,6 +154,7 @@ impl Remote {
             settings,
             fetcher,
             refused: None,
+            memo: None,
         })
     }
 
@@ -175,7 +190,7 @@ impl Remote {
                 let revision = error.revision().cloned();
                 self.refused = revision.map(|revision| Unsigned { revision, list });
             }
-            Ok(Check::Changed(_)) => self.refused = None,
+            Ok(Check::Moved(_) | Check::Changed(_)) => self.refused = None,
             Ok(Check::Unchanged(_)) | Err(_) => {}
         }
         result
@@ -196,11 +211,33 @@ impl Remote {
         known: Option<&Revision>,
         interrupt: &AtomicBool,
     ) -> Result<Check, SourceError> {
-        match (self.settings.repo.place(), &mut self.fetcher) {
-            (Place::Local(path), _) => local::check(path, &self.settings, known, interrupt),
-            (_, Some(fetcher)) => fetcher.check(&self.settings, known, interrupt),
+        let memo = self.memo.as_ref();
+        let found = match (self.settings.repo.place(), &mut self.fetcher) {
+            (Place::Local(path), _) => local::check(path, &self.settings, known, memo, interrupt),
+            (_, Some(fetcher)) => fetcher.check(&self.settings, known, memo, interrupt),
             (_, None) => {
                 unreachable!("`new` makes a fetcher for every repository that is not local")
+            }
+        }?;
+        Ok(match found {
+            Found::Known(revision) => Check::Unchanged(revision),
+            Found::Read(walked) => self.remember(walked, known),
+        })
+    }
+
+    fn remember(&mut self, walked: Walked, known: Option<&Revision>) -> Check {
+        match walked {
+            Walked::New(memo) => Check::Changed(self.memo.insert(memo).tree.clone()),
+            Walked::Same(tree) => {
+                let is_known = self.memo.as_ref().is_some_and(|memo| memo.is_of(known));
+                if let Some(memo) = &mut self.memo {
+                    memo.tree = tree.clone();
+                }
+                if is_known {
+                    Check::Moved(tree)
+                } else {
+                    Check::Changed(tree)
+                }
             }
         }
     }

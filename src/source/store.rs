@@ -1,7 +1,9 @@
-//! `Store`: a folder for the objects of one fetch, gone when it is dropped.
+//! `Generation`: the objects of the last commits, so that a fetch brings only what changed. `Store`: the folder they are
+//! in, gone when it is dropped.
 //!
-//! A store is used once: no lock, no half-written pack and no pile of packs can outlive it. Its lock file is held for
-//! as long as the process lives, so that what a killed process left behind is told from what another one is using.
+//! A generation ends after some fetches, at the first thing in it that is odd, and with the process: no lock, no damaged
+//! pack and no pile of packs can outlive it. The lock file beside its folder is held for as long, so that what a killed
+//! process left behind is told from what another one is using.
 
 use std::fs::{self, DirBuilder, File};
 use std::hash::{BuildHasher as _, RandomState};
@@ -9,7 +11,10 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
-use super::error::SourceError;
+use gix::ObjectId;
+use gix::objs::{Data, Find, FindHeader, Header};
+
+use super::error::{ErrorClass, SourceError};
 
 /// What the names of our folders and lock files start with, so that a sweep touches nothing else.
 const PREFIX: &str = "gitboot-fetch-";
@@ -18,7 +23,104 @@ const LOCK_SUFFIX: &str = ".lock";
 /// How often another name is tried: 64 random bits hardly ever collide, but a sweep may take one away.
 const ATTEMPTS: usize = 8;
 
-/// An empty object database on disk.
+/// How many fetches one generation takes: each leaves a pack, and each pack is one more place to look in.
+const MAX_FETCHES: u32 = 64;
+/// How many times as many bytes as the first fetch all packs of a generation may have.
+const MAX_GROWTH: u64 = 4;
+/// The bytes that a generation may have in any case: below a few megabytes a fresh one saves nothing.
+const MIN_BYTES: u64 = 16 << 20;
+
+/// A store with the objects of a commit and of those before it that were fetched.
+#[derive(Debug)]
+pub(super) struct Generation {
+    store: Store,
+    /// The commit that was fetched last.
+    tip: Option<ObjectId>,
+    fetches: u32,
+    /// The bytes of all packs after the first fetch.
+    first_bytes: u64,
+}
+
+impl Generation {
+    /// Makes an empty one below `parent`.
+    pub(super) fn create(parent: &Path) -> Result<Self, SourceError> {
+        Ok(Self {
+            store: Store::create(parent)?,
+            tip: None,
+            fetches: 0,
+            first_bytes: 0,
+        })
+    }
+
+    /// The commit that need not be sent again, nor anything that is in it.
+    pub(super) fn tip(&self) -> Option<ObjectId> {
+        self.tip
+    }
+
+    /// Whether another fetch may go into it.
+    pub(super) fn has_room(&self) -> bool {
+        let limit = self.first_bytes.saturating_mul(MAX_GROWTH).max(MIN_BYTES);
+        self.fetches < MAX_FETCHES && self.store.pack_bytes().is_ok_and(|bytes| bytes <= limit)
+    }
+
+    /// Gets it ready for a fetch, and fails when something in it is not as it was left.
+    pub(super) fn prepare(&self) -> Result<&Store, SourceError> {
+        if let Some(tip) = self.tip {
+            let shallow = self.store.shallow_file();
+            let failed = |error| SourceError::disk("cannot write", &shallow, &error);
+            if shallow.with_extension("lock").exists() {
+                return Err(failed(io::ErrorKind::AlreadyExists.into()));
+            }
+            // Every commit that was ever fetched lacks its parents; only the last one is told.
+            fs::write(&shallow, format!("{tip}\n")).map_err(failed)?;
+        }
+        Ok(&self.store)
+    }
+
+    /// Takes note of a fetch that went well.
+    pub(super) fn fetched(&mut self, commit: ObjectId) {
+        self.tip = Some(commit);
+        self.fetches += 1;
+        if self.fetches == 1 {
+            self.first_bytes = self.store.pack_bytes().unwrap_or_default();
+        }
+    }
+
+    /// The objects, as they are on disk now.
+    pub(super) fn objects(&self) -> Result<Verified, SourceError> {
+        self.store.objects()
+    }
+}
+
+/// Objects whose bytes are held against their names: a flipped bit in an index names the wrong object, and git does not
+/// look.
+pub(super) struct Verified(gix::odb::Handle);
+
+impl Find for Verified {
+    fn try_find<'a>(
+        &self,
+        id: &gix::oid,
+        buffer: &'a mut Vec<u8>,
+    ) -> gix::Result<Option<Data<'a>>> {
+        let found = self.0.try_find(id, buffer)?;
+        if let Some(data) = &found {
+            let actual = gix::objs::compute_hash(id.kind(), data.kind, data.data)?;
+            if actual.as_ref() as &gix::oid != id {
+                let text = format!("the object `{id}` has the contents of `{actual}`");
+                return Err(gix::Error::from_error(io::Error::other(text)));
+            }
+        }
+        Ok(found)
+    }
+}
+
+impl FindHeader for Verified {
+    fn try_header(&self, id: &gix::oid) -> gix::Result<Option<Header>> {
+        self.0.try_header(id)
+    }
+}
+
+/// An object database on disk.
 #[derive(Debug)]
 pub(super) struct Store {
     folder: PathBuf,
@@ -28,8 +130,10 @@ pub(super) struct Store {
 }
 
 impl Store {
-    /// Makes a fresh store below `parent`, which exists.
+    /// Makes a fresh store below `parent`, which may have gone away since the start.
     pub(super) fn create(parent: &Path) -> Result<Self, SourceError> {
+        // Why it cannot be made is said by what cannot be made in it.
+        let _ = DirBuilder::new().recursive(true).mode(0o700).create(parent);
         let mut last = io::Error::other("no free name");
         for _ in 0..ATTEMPTS {
             match Self::try_create(parent) {
@@ -67,8 +171,28 @@ impl Store {
         Ok(store)
     }
 
-    /// The object database.
-    pub(super) fn objects_folder(&self) -> PathBuf {
+    /// The objects, as they are on disk now.
+    pub(super) fn objects(&self) -> Result<Verified, SourceError> {
+        let folder = self.objects_folder();
+        match gix::odb::at(&folder, gix::hash::Kind::Sha1) {
+            Ok(objects) => Ok(Verified(objects)),
+            Err(error) => Err(SourceError::disk(
+                "cannot read the objects in",
+                &folder,
+                &error,
+            )),
+        }
+    }
+
+    fn pack_bytes(&self) -> io::Result<u64> {
+        let mut bytes = 0_u64;
+        for entry in fs::read_dir(self.pack_folder())? {
+            bytes = bytes.saturating_add(entry?.metadata()?.len());
+        }
+        Ok(bytes)
+    }
+
+    fn objects_folder(&self) -> PathBuf {
         self.folder.join("objects")
     }
 
@@ -97,6 +221,14 @@ impl Drop for Store {
             tracing::warn!(folder = %self.folder.display(), %error, "cannot remove the folder of a fetch");
         }
     }
+}
+
+/// Whether a failure may be the fault of what a generation holds, so that a fresh one may do better.
+pub(super) fn may_be_of_store(class: ErrorClass) -> bool {
+    matches!(
+        class,
+        ErrorClass::Corrupt | ErrorClass::Disk | ErrorClass::Protocol
+    )
 }
 
 /// Removes the stores below `parent` that no living process holds. What cannot be removed stays for the next time.

@@ -12,6 +12,7 @@ use gix::ObjectId;
 use gix::objs::{CommitRefIter, Find, FindHeader, Kind, TreeRefIter};
 
 use super::error::{ErrorClass, SourceError, printable};
+use super::memo::Memo;
 use super::meter::{Meter, over_bytes};
 use super::signature::{self, Verified};
 use crate::tree::{Commit, Entry, Limits, RepoPath, Revision, Tree};
@@ -38,6 +39,15 @@ pub(super) struct Scope<'a> {
     pub(super) allowed_signers: Option<&'a Path>,
 }
 
+/// What a walk brought.
+#[derive(Debug)]
+pub(super) enum Walked {
+    /// The files are those of the memo; only the commit is another.
+    Same(Tree),
+    /// There is something new.
+    New(Memo),
+}
+
 /// Reads the files of `commit`.
 pub(super) fn read_commit(
     objects: &impl Objects,
@@ -45,18 +55,41 @@ pub(super) fn read_commit(
     scope: &Scope<'_>,
     interrupt: &AtomicBool,
 ) -> Result<Tree, SourceError> {
+    match read_change(objects, commit, scope, None, interrupt)? {
+        Walked::Same(tree) | Walked::New(Memo { tree, .. }) => Ok(tree),
+    }
+}
+
+/// Reads the files of `commit`, but what `memo` has already: folders and files with the same ids are
+/// shared with it. The outcome is that of a walk without a memo, as far as that one was bound by the same limits.
+pub(super) fn read_change(
+    objects: &impl Objects,
+    commit: ObjectId,
+    scope: &Scope<'_>,
+    memo: Option<&Memo>,
+    interrupt: &AtomicBool,
+) -> Result<Walked, SourceError> {
     let revision = Revision::new(&commit.to_string());
     let mut walk = Walk {
         objects,
         checks_ids: scope.allowed_signers.is_some(),
         meter: Meter::new(scope.limits),
         interrupt,
+        memo,
         entries: BTreeMap::new(),
+        ids: BTreeMap::new(),
         blobs: HashMap::new(),
         buffer: Vec::new(),
     };
     match walk.run(commit, scope) {
-        Ok(commit) => Ok(Tree::new(revision, walk.entries).with_commit(commit)),
+        Ok((root, commit)) => Ok(match memo.filter(|memo| memo.root == root) {
+            Some(memo) => Walked::Same(memo.tree.with_revision(revision).with_commit(commit)),
+            None => Walked::New(Memo {
+                tree: Tree::new(revision, walk.entries).with_commit(commit),
+                root,
+                ids: walk.ids,
+            }),
+        }),
         Err(error) => Err(error.of(&revision)),
     }
 }
@@ -77,7 +110,10 @@ struct Walk<'a, O> {
     checks_ids: bool,
     meter: Meter<'a>,
     interrupt: &'a AtomicBool,
+    memo: Option<&'a Memo>,
     entries: BTreeMap<RepoPath, Entry>,
+    /// The folders and files seen so far.
+    ids: BTreeMap<RepoPath, ObjectId>,
     /// The files read so far, so that copies share their bytes.
     blobs: HashMap<ObjectId, Bytes>,
     /// Used again for each file.
@@ -85,7 +121,13 @@ struct Walk<'a, O> {
 }
 
 impl<O: Objects> Walk<'_, O> {
-    fn run(&mut self, commit: ObjectId, scope: &Scope<'_>) -> Result<Commit, SourceError> {
+    /// The folder that is served and what is known of the commit, which is admitted even when the folder is that of the
+    /// memo.
+    fn run(
+        &mut self,
+        commit: ObjectId,
+        scope: &Scope<'_>,
+    ) -> Result<(ObjectId, Commit), SourceError> {
         let (root, mut commit) = self.commit(commit)?;
         if let Some(list) = scope.allowed_signers {
             let Verified { principal, time } = signature::admit(list, &commit.raw)?;
@@ -95,11 +137,14 @@ impl<O: Objects> Walk<'_, O> {
         }
         let root = match scope.path.map(|path| self.descend(root, path)) {
             Some(Err(error)) if scope.allow_empty && error.class() == ErrorClass::PathMissing => {
-                return Ok(commit);
+                return Ok((ObjectId::empty_tree(root.kind()), commit));
             }
             Some(found) => found?,
             None => root,
         };
+        if self.memo.is_some_and(|memo| memo.root == root) {
+            return Ok((root, commit));
+        }
         let mut folders = vec![Folder {
             id: root,
             path: String::new(),
@@ -108,7 +153,7 @@ impl<O: Objects> Walk<'_, O> {
         while let Some(folder) = folders.pop() {
             self.read_folder(&folder, &mut folders)?;
         }
-        Ok(commit)
+        Ok((root, commit))
     }
 
     /// The root folder of a commit, and what else is known of it.
@@ -185,10 +230,15 @@ impl<O: Objects> Walk<'_, O> {
             }
             let id = entry.oid.to_owned();
             if entry.mode.is_tree() {
-                self.push_folder(folders, folder, id, &path)?;
+                match self.memo.filter(|memo| memo.has(&path, id)) {
+                    Some(memo) => self.share_folder(memo, &path)?,
+                    None => self.push_folder(folders, folder, id, &path)?,
+                }
+                self.ids.insert(path, id);
                 continue;
             }
             let found = if entry.mode.is_blob() {
+                self.ids.insert(path.clone(), id);
                 Entry::File(self.read_file(id, &path)?)
             } else if entry.mode.is_link() {
                 Entry::Symlink
@@ -197,6 +247,26 @@ impl<O: Objects> Walk<'_, O> {
             };
             self.meter.bytes(path.as_str().len())?;
             self.entries.insert(path, found);
+        }
+        Ok(())
+    }
+
+    /// Takes a folder that is what it was from the memo; it counts as if it had been read.
+    fn share_folder(&mut self, memo: &Memo, path: &RepoPath) -> Result<(), SourceError> {
+        for (path, id) in memo.ids_below(path) {
+            if memo.tree.get(path).is_none() {
+                self.meter.entry()?;
+            }
+            self.ids.insert(path.clone(), *id);
+        }
+        for (path, entry) in memo.entries_below(path) {
+            self.meter.entry()?;
+            if let Entry::File(bytes) = entry {
+                self.meter.file()?;
+                self.meter.bytes(bytes.len())?;
+            }
+            self.meter.bytes(path.as_str().len())?;
+            self.entries.insert(path.clone(), entry.clone());
         }
         Ok(())
     }
@@ -220,7 +290,8 @@ impl<O: Objects> Walk<'_, O> {
 
     fn read_file(&mut self, id: ObjectId, path: &RepoPath) -> Result<Bytes, SourceError> {
         self.meter.file()?;
-        let bytes = if let Some(bytes) = self.blobs.get(&id) {
+        let known = self.memo.and_then(|memo| memo.file(path, id));
+        let bytes = if let Some(bytes) = known.or_else(|| self.blobs.get(&id)) {
             bytes.clone()
         } else {
             let mut buffer = std::mem::take(&mut self.buffer);

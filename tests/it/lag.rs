@@ -95,7 +95,7 @@ impl Site {
         let mut remote = Remote::new(Settings::new(self.url().parse().unwrap())).unwrap();
         match remote.check(None, &AtomicBool::new(false)).unwrap() {
             Check::Changed(tree) => tree,
-            Check::Unchanged(revision) => panic!("unchanged {revision}"),
+            other => panic!("{other:?}"),
         }
     }
 }

@@ -7,10 +7,12 @@
 mod architecture;
 mod cli;
 mod diagnostics;
+mod hostile;
 mod http;
 mod ids;
 mod lag;
 mod log;
+mod manifest_cache;
 mod poll;
 mod ranking;
 mod restart;

@@ -71,6 +71,14 @@ fn changed_at(revision: &str, time: i64) -> Answer {
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "one of the answers of a remote")]
+fn moved(revision: &str) -> Answer {
+    Ok(Check::Moved(Tree::new(
+        Revision::new(revision),
+        BTreeMap::new(),
+    )))
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "one of the answers of a remote")]
 fn unchanged(revision: &str) -> Answer {
     Ok(Check::Unchanged(Revision::new(revision)))
 }
@@ -419,4 +427,53 @@ async fn a_restart_serves_the_last_revision_and_refuses_what_is_older() {
     assert_eq!(*known.lock().unwrap(), [Some("new".to_owned())]);
     assert_eq!(current.load().revision(), Some(&Revision::new("new")));
     assert!(current.load().last_good_check.is_some());
+}
+
+#[tokio::test]
+async fn the_same_tree_moves_the_revision_without_a_build() {
+    let started = Loop::started_with(changed("one")).await;
+    started.next(moved("two")).await;
+    assert_eq!(started.served().as_deref(), Some("two"));
+    assert_eq!(started.outcome(), Outcome::Published);
+    assert_eq!(started.builds.load(Ordering::Relaxed), 1);
+    started.next(unchanged("two")).await;
+    assert_eq!(started.known().last().unwrap().as_deref(), Some("two"));
+}
+
+#[tokio::test]
+async fn the_same_tree_under_another_revision_is_kept_and_moves_the_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = Key {
+        repo: "r".to_owned(),
+        reference: None,
+        path: None,
+    };
+    let state = State::new(folder.path().to_owned(), key, Limits::default(), NEVER);
+    let kept = state.clone();
+    let started = Loop::start_as(|poller| poller.with_state(state).refusing_rollbacks());
+    let started = started.after(changed_at("one", 100)).await;
+    started.next(Ok(Check::Moved(committed("two", 200)))).await;
+    started.next(Ok(Check::Moved(committed("old", 199)))).await;
+    assert_eq!(started.served().as_deref(), Some("two"));
+    let line = "error[rollback]: the commit is 1 s older than the one that is served; commit anew, or allow it with \
+                `--allow-rollback`";
+    assert_eq!(started.outcome(), refusal("old", line));
+    assert_eq!(started.builds.load(Ordering::Relaxed), 1);
+    let newest = || kept.newest().unwrap().map(|stored| stored.tree);
+    while newest().is_none_or(|tree| tree.revision().as_str() != "two") {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn the_same_tree_as_a_refused_one_is_looked_at_again() {
+    let started = Loop::started_with(changed("one")).await;
+    started.next(changed("bad-1")).await;
+    started.next(moved("bad-2")).await;
+    assert_eq!(started.served().as_deref(), Some("one"));
+    let Outcome::Refused(refusal) = started.outcome() else {
+        panic!("not refused");
+    };
+    assert_eq!(refusal.revision.as_str(), "bad-2");
+    assert_eq!(started.builds.load(Ordering::Relaxed), 3);
 }

@@ -33,6 +33,30 @@ pub fn not_utf8(at: Location) -> Diagnostic {
         .help_line("save it as UTF-8, or list it in `.gitbootignore` if it is no manifest")
 }
 
+/// A pointer of Git LFS where a manifest should be.
+#[must_use]
+pub fn lfs_pointer(at: Location) -> Diagnostic {
+    Diagnostic::error(
+        "lfs-pointer",
+        at,
+        "the file is a pointer of Git LFS, not a manifest".to_owned(),
+    )
+    .note("git holds only the pointer; what it points to is on another server and is never fetched")
+    .help_line("take `*.yaml` and `*.yml` out of `.gitattributes`, then `git add --renormalize .` and commit")
+}
+
+/// Both sides of a merge in one file.
+#[must_use]
+pub fn merge_conflict(at: Location) -> Diagnostic {
+    Diagnostic::error(
+        "merge-conflict",
+        at,
+        "the file holds the marks of a merge conflict".to_owned(),
+    )
+    .note("nothing in this file was read")
+    .help_line("choose a side of each conflict, remove the marks and commit")
+}
+
 /// The YAML parser gave up.
 #[must_use]
 pub fn yaml_syntax(at: Location, words: &str) -> Diagnostic {

@@ -1,7 +1,7 @@
 //! Repositories over http: what is asked, what is fetched and what is left on disk.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use gitboot::source::{Check, ErrorClass, Remote, Settings};
 use gitboot::tree::{Limits, Revision};
@@ -43,6 +43,39 @@ impl World {
             state_dir: Some(self.state.path().join("state")),
             ..settings(self.url())
         }
+    }
+
+    /// The folder for state.
+    pub(super) fn state(&self) -> PathBuf {
+        self.state.path().join("state")
+    }
+
+    /// The folders of fetches.
+    pub(super) fn stores(&self) -> Vec<PathBuf> {
+        let names = self.left_behind().into_iter();
+        names
+            .map(|name| self.state().join(name))
+            .filter(|path| path.is_dir())
+            .collect()
+    }
+
+    /// The packs of all fetches with their sizes, the largest first.
+    pub(super) fn packs(&self) -> Vec<(u64, PathBuf)> {
+        let mut packs = Vec::new();
+        for store in self.stores() {
+            for entry in fs::read_dir(store.join("objects/pack")).unwrap() {
+                let path = entry.unwrap().path();
+                if path
+                    .extension()
+                    .is_some_and(|extension| extension == "pack")
+                {
+                    packs.push((path.metadata().unwrap().len(), path));
+                }
+            }
+        }
+        packs.sort();
+        packs.reverse();
+        packs
     }
 
     pub(super) fn left_behind(&self) -> Vec<String> {
@@ -93,6 +126,7 @@ fn an_unchanged_remote_costs_two_requests_and_no_objects() {
     assert!(asked.contains("command=ls-refs"), "{asked}");
     assert!(asked.contains("ref-prefix HEAD"), "{asked}");
     assert!(!asked.contains("ref-prefix refs/"), "{asked}");
+    drop(remote);
     assert_eq!(world.left_behind(), Vec::<String>::new());
 }
 
@@ -180,7 +214,7 @@ fn a_force_push_is_followed_and_a_deleted_ref_is_named() {
 }
 
 #[test]
-fn a_hundred_changes_leave_nothing_on_disk() {
+fn a_hundred_changes_pile_nothing_up_on_disk() {
     let world = World::new();
     let mut remote = Remote::new(world.settings()).unwrap();
     let mut known: Option<String> = None;
@@ -190,9 +224,12 @@ fn a_hundred_changes_leave_nothing_on_disk() {
             panic!("unchanged at {n}");
         };
         assert_eq!(listing(&tree), format!("n: {n}"));
-        assert_eq!(world.left_behind(), Vec::<String>::new());
+        assert_eq!(world.left_behind().len(), 2, "a folder and its lock");
+        assert!(world.packs().len() <= 64, "{:?}", world.packs());
         known = Some(head);
     }
+    drop(remote);
+    assert_eq!(world.left_behind(), Vec::<String>::new());
     let seen = world.server.take_seen();
     assert!(
         seen.iter()
@@ -211,6 +248,7 @@ fn what_a_killed_process_left_is_removed_at_the_next_start() {
     let mut remote = Remote::new(world.settings()).unwrap();
     assert_eq!(world.left_behind(), ["mine"]);
     check_with(&mut remote, None).unwrap();
+    drop(remote);
     assert_eq!(world.left_behind(), ["mine"]);
 }
 

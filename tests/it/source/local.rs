@@ -134,8 +134,8 @@ fn a_change_a_force_push_and_a_deleted_ref_are_seen() {
     let forced = work.head();
     assert_ne!(forced, first);
     work.push(bare.path(), "main");
-    let Check::Changed(tree) = check_with(&mut remote, Some(&first)).unwrap() else {
-        panic!("unchanged");
+    let Check::Moved(tree) = check_with(&mut remote, Some(&first)).unwrap() else {
+        panic!("another message is not another tree");
     };
     assert_eq!(tree.revision().as_str(), forced);
     bare.git(&["update-ref", "-d", "refs/heads/main"]);

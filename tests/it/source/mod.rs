@@ -4,6 +4,7 @@ mod directory;
 mod faults;
 mod git_daemon;
 mod http;
+mod kept;
 mod local;
 mod proxy;
 mod security_key;
@@ -38,6 +39,7 @@ fn path(text: &str) -> RepoPath {
 fn check(settings: Settings) -> Result<Tree, SourceError> {
     match check_with(&mut Remote::new(settings)?, None)? {
         Check::Changed(tree) => Ok(tree),
+        Check::Moved(tree) => panic!("nothing is known, yet {} is the same", tree.revision()),
         Check::Unchanged(revision) => panic!("unchanged {revision}"),
     }
 }

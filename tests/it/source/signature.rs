@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::atomic::AtomicBool;
 
 use gitboot::source::{AllowedSigners, Check, ErrorClass, Remote, Settings, verify};
 use gitboot::tree::{Commit, Revision};
@@ -111,6 +112,46 @@ fn every_kind_of_key_signs() {
             signed.refusal(),
             "the signature of the commit is wrong: the commit or the signature was changed"
         );
+    }
+}
+
+#[test]
+fn a_commit_with_the_same_files_is_admitted_by_its_own_signature() {
+    let world = World::with_files(&[("a.yaml", "a")]);
+    let key = Key::new(world.work.parent(), "ann", "ed25519");
+    let list = world.work.parent().join("allowed_signers");
+    fs::write(&list, format!("ann {}\n", key.public())).unwrap();
+    let near = Settings {
+        allowed_signers: Some(list.clone()),
+        ..settings(world.work.path())
+    };
+    let far = Settings {
+        allowed_signers: Some(list),
+        ..world.settings()
+    };
+    for settings in [near, far] {
+        let mut remote = Remote::new(settings).unwrap();
+        let never = AtomicBool::new(false);
+        let first = Revision::new(&key.commit(&world.work, &[]));
+        let Check::Changed(before) = remote.check(None, &never).unwrap() else {
+            panic!("nothing read");
+        };
+        assert_eq!(before.revision(), &first);
+        // An unsigned one is refused and leaves what is known as it was.
+        let unsigned = world.work.commit(&[]);
+        let error = remote.check(Some(&first), &never).unwrap_err();
+        assert_eq!(error.class(), ErrorClass::Signature);
+        assert_eq!(error.revision(), Some(&Revision::new(&unsigned)));
+        let second = Revision::new(&key.commit(&world.work, &[]));
+        let Check::Moved(after) = remote.check(Some(&first), &never).unwrap() else {
+            panic!("not the same files");
+        };
+        assert_eq!(after.revision(), &second);
+        assert!(after.iter().eq(before.iter()));
+        let commit = after.commit().unwrap();
+        assert_eq!(commit.principal.as_deref(), Some("ann"));
+        assert_eq!(commit.first_parent, Some(Revision::new(&unsigned)));
+        assert_ne!(commit.raw, before.commit().unwrap().raw);
     }
 }
 

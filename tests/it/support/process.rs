@@ -82,6 +82,17 @@ impl Process {
         address[..end.unwrap_or(address.len())].parse().unwrap()
     }
 
+    /// A figure of `/proc/PID/status` in bytes, such as `VmHWM`.
+    pub(crate) fn memory(&self, name: &str) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix(name))
+            .unwrap();
+        let kilobytes = line.trim_start_matches(':').trim().trim_end_matches(" kB");
+        kilobytes.parse::<u64>().unwrap() * 1024
+    }
+
     /// Sends a signal by its name.
     pub(crate) fn signal(&self, name: &str) {
         let command = format!("kill -{name} {}", self.child.id());

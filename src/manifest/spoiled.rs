@@ -1,0 +1,48 @@
+//! Files that git left behind instead of a manifest: seen before YAML is asked, whose complaint would lead nowhere.
+
+/// What the first line of a pointer starts with (git-lfs, docs/spec.md).
+const LFS_POINTER: &str = "version https://git-lfs.github.com/spec/";
+/// How git starts, divides and ends a conflict: seven characters each.
+const OURS: &str = "<<<<<<< ";
+const DIVIDER: &str = "=======";
+const THEIRS: &str = ">>>>>>> ";
+
+/// What a file holds instead of a manifest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Spoiled {
+    /// A pointer to a file that Git LFS keeps elsewhere.
+    LfsPointer,
+    /// Both sides of a merge, from this line on (the first is 1).
+    Conflict(usize),
+}
+
+/// Looks for a pointer, or for a whole conflict at the start of lines.
+pub(super) fn spoiled(text: &str) -> Option<Spoiled> {
+    if text.starts_with(LFS_POINTER) {
+        return Some(Spoiled::LfsPointer);
+    }
+    let mut lines = text.lines().enumerate();
+    let (start, _) = lines.find(|(_, line)| line.starts_with(OURS))?;
+    lines.find(|(_, line)| *line == DIVIDER)?;
+    lines.find(|(_, line)| line.starts_with(THEIRS))?;
+    Some(Spoiled::Conflict(start + 1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_whole_conflicts_at_the_start_of_lines_count() {
+        let conflict = "a: 1\r\n<<<<<<< HEAD\r\nb: 1\r\n=======\r\nb: 2\r\n>>>>>>> other\r\n";
+        assert_eq!(spoiled(conflict), Some(Spoiled::Conflict(2)));
+        for text in [
+            "",
+            "<<<<<<< HEAD\n=======\n",
+            "a: |\n  <<<<<<< HEAD\n  =======\n  >>>>>>> other\n",
+            ">>>>>>> other\n=======\n<<<<<<< HEAD\n",
+        ] {
+            assert_eq!(spoiled(text), None, "{text:?}");
+        }
+    }
+}
