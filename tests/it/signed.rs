@@ -207,8 +207,5 @@ fn the_recipe_of_the_readme_works() {
         String::from_utf8(output.stderr).unwrap(),
     );
     assert!(output.status.success(), "{out}{err}");
-    assert_eq!(
-        out,
-        "ok: 1 Profile, 1 Assignment, 0 machines, 0 configs\n"
-    );
+    assert_eq!(out, "ok: 1 Profile, 1 Assignment, 0 machines, 0 configs\n");
 }
