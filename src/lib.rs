@@ -8,10 +8,11 @@
 //! | room | may look into | foreign crates that live only here |
 //! |---|---|---|
 //! | `main` | `cli` | |
-//! | `cli/` | `serve`, `poll`, `http`, `publish`, `source`, `observe`, `manifest`, `compile`, `diagnostic`, `snapshot`, `render`, `label`, `tree` | `clap`, `include_dir` |
-//! | `serve/` | `poll`, `http`, `publish`, `source`, `observe`, `manifest`, `compile`, `label`, `render`, `tree` | `rustix` |
-//! | `poll/` | `source`, `compile`, `publish`, `diagnostic`, `snapshot`, `observe`, `tree` | `rand` |
-//! | `source/` | `tree` | `gix`, `reqwest`, `rustls` |
+//! | `cli/` | `serve`, `poll`, `http`, `publish`, `source`, `state`, `observe`, `manifest`, `compile`, `diagnostic`, `snapshot`, `render`, `label`, `tree` | `clap`, `include_dir` |
+//! | `serve/` | `poll`, `http`, `publish`, `source`, `state`, `observe`, `manifest`, `compile`, `label`, `render`, `tree` | `rustix` |
+//! | `poll/` | `source`, `state`, `compile`, `publish`, `diagnostic`, `snapshot`, `observe`, `tree` | `rand` |
+//! | `source/` | `tree` | `gix`, `jiff`, `reqwest`, `ring`, `rustls`, `ssh_key` |
+//! | `state/` | `tree` | `sha2` |
 //! | `tree` | | |
 //! | `manifest/` | `tree`, `diagnostic`, `label`, `template` | `serde_yaml`, `ignore` |
 //! | `diagnostic/` | `tree`, `label`, `template` | `strsim`, `unicode_width` |
@@ -54,5 +55,6 @@ pub mod render;
 pub mod serve;
 pub mod snapshot;
 pub mod source;
+pub mod state;
 pub mod template;
 pub mod tree;

@@ -66,7 +66,7 @@ pub enum PathError {
     /// `..` leads out of the served root.
     #[error("the path leads out of the served root")]
     Outside,
-    /// The path is longer than [`MAX_PATH_BYTES`].
+    /// The path is longer than 4096 bytes.
     #[error("the path is longer than 4096 bytes")]
     TooLong,
 }
@@ -165,10 +165,24 @@ pub enum Entry {
     Submodule,
 }
 
+/// What is known of the commit that a tree is of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Commit {
+    /// When it was committed, as the committer says: seconds since 1970. A time that cannot be read is 0, as in git.
+    pub time: i64,
+    /// The commit before it; of a merge the one that was merged into.
+    pub first_parent: Option<Revision>,
+    /// Whose key signed it, as `--allowed-signers-file` names them; `None` when signatures are not asked for.
+    pub principal: Option<String>,
+    /// The whole commit object as git stores it, without the header that says its size.
+    pub raw: Bytes,
+}
+
 /// The files of one revision below the served root, sorted by path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tree {
     revision: Revision,
+    commit: Option<Commit>,
     entries: BTreeMap<RepoPath, Entry>,
 }
 
@@ -176,13 +190,38 @@ impl Tree {
     /// A tree of these entries.
     #[must_use]
     pub fn new(revision: Revision, entries: BTreeMap<RepoPath, Entry>) -> Self {
-        Self { revision, entries }
+        Self {
+            revision,
+            commit: None,
+            entries,
+        }
+    }
+
+    /// The same tree, read from this commit.
+    #[must_use]
+    pub fn with_commit(self, commit: Commit) -> Self {
+        Self {
+            commit: Some(commit),
+            ..self
+        }
     }
 
     /// The revision that the files are of.
     #[must_use]
     pub fn revision(&self) -> &Revision {
         &self.revision
+    }
+
+    /// The commit that the files are of; `None` for files that no commit holds.
+    #[must_use]
+    pub fn commit(&self) -> Option<&Commit> {
+        self.commit.as_ref()
+    }
+
+    /// The first parent of the commit that the files are of.
+    #[must_use]
+    pub fn parent(&self) -> Option<&Revision> {
+        self.commit.as_ref()?.first_parent.as_ref()
     }
 
     /// What stands at `path`.
@@ -198,6 +237,18 @@ impl Tree {
             Some(Entry::File(bytes)) => Some(bytes),
             _ => None,
         }
+    }
+
+    /// The number of entries.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there is no entry.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
     }
 
     /// All entries in the order of their paths.

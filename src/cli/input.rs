@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
 use super::Misuse;
+use super::credentials::Credentials;
 use super::limits::TreeLimits;
 use super::serve::{repo_url, served_root};
 use crate::compile::{self, compile};
@@ -31,6 +32,11 @@ pub(super) struct Input {
     /// Accept a tree that holds no Profile or no Assignment
     #[arg(long)]
     allow_empty: bool,
+    /// Read only a commit of --repo that is signed with an SSH key of this list, as for `serve`
+    #[arg(long, value_name = "FILE", requires = "repo")]
+    allowed_signers_file: Option<PathBuf>,
+    #[command(flatten)]
+    credentials: Credentials,
     #[command(flatten)]
     limits: TreeLimits,
 }
@@ -50,6 +56,7 @@ impl Input {
     fn tree(&self) -> anyhow::Result<Tree> {
         let limits = self.limits.tree();
         let Some(repo) = &self.repo else {
+            self.credentials.none()?;
             let dir = self.dir.clone().unwrap_or_else(|| PathBuf::from("."));
             return Ok(match &self.reference {
                 Some(revision) => read_revision(&dir, revision, &limits)?,
@@ -57,14 +64,17 @@ impl Input {
             });
         };
         let path = self.path.as_deref().map(served_root).transpose()?.flatten();
+        let repo = repo_url(repo)?;
         let settings = source::Settings {
+            credentials: self.credentials.settings(&repo)?,
             reference: self.reference.clone(),
             path,
             limits,
             wire_bytes: self.limits.wire_bytes(),
             unpacked_bytes: self.limits.unpacked_bytes(),
             allow_empty: self.allow_empty,
-            ..source::Settings::new(repo_url(repo)?)
+            allowed_signers: self.allowed_signers_file.clone(),
+            ..source::Settings::new(repo)
         };
         match Remote::new(settings)?.check(None, &AtomicBool::new(false))? {
             Check::Changed(tree) => Ok(tree),

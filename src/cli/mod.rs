@@ -1,5 +1,6 @@
 //! The command line: every flag once, with its help, its default and its unit.
 
+mod credentials;
 mod demo;
 mod environment;
 mod input;

@@ -17,8 +17,6 @@ use crate::snapshot::Snapshot;
                   Assignment, no script or no such config, 64 bad usage."
 )]
 pub(super) struct Args {
-    #[command(flatten)]
-    input: Input,
     /// A label of the machine, such as mac=52:54:00:12:34:56; repeatable, `mac` even with different values
     #[arg(long, value_name = "KEY=VALUE")]
     label: Vec<String>,
@@ -28,6 +26,9 @@ pub(super) struct Args {
     /// What URLs start with
     #[arg(long, value_name = "URL", default_value = "http://gitboot.invalid", value_parser = BaseUrl::parse)]
     external_url: BaseUrl,
+    // Last, since the heading of its limits would cover whatever follows.
+    #[command(flatten)]
+    input: Input,
 }
 
 /// Prints the script or the config.

@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::ValueEnum;
 
+use super::credentials::Credentials;
 use super::limits::TreeLimits;
 use super::units::{address, duration, interval, memory, positive_duration};
 use super::{Misuse, Outcome};
@@ -22,6 +23,7 @@ use crate::poll::Built;
 use crate::render::BaseUrl;
 use crate::serve::{Server, Settings, Wiring};
 use crate::source::{self, Remote, RepoUrl};
+use crate::state::{Key, State};
 use crate::tree::{RepoPath, Tree};
 
 /// How long a check of the repository that is running at the end may take to give up.
@@ -37,6 +39,8 @@ pub(super) struct Args {
     #[command(flatten)]
     repository: Repository,
     #[command(flatten)]
+    credentials: Credentials,
+    #[command(flatten)]
     boot: Boot,
     #[command(flatten)]
     process: Process,
@@ -49,7 +53,7 @@ pub(super) struct Args {
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Repository")]
 struct Repository {
-    /// The git repository: an https, http, ssh, git or file URL, or a local path
+    /// The git repository: an https, http, ssh, git or file URL, user@host:path, or a local path
     #[arg(long, value_name = "URL")]
     repo: String,
     /// The branch, tag, full ref or full commit id to serve [default: the remote's HEAD]
@@ -67,13 +71,20 @@ struct Repository {
     /// How long a fetch may take as a whole
     #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = positive_duration)]
     fetch_timeout: Duration,
-    /// Where fetched objects are kept, or `none` for memory alone [default: $STATE_DIRECTORY, else
+    /// Where fetched objects and the last good revision are kept, or `none` for memory alone [default: $STATE_DIRECTORY, else
     /// $XDG_STATE_HOME/gitboot, else ~/.local/state/gitboot]
     #[arg(long, value_name = "DIR|none")]
     state_dir: Option<PathBuf>,
     /// Serve a repository that holds no Profile, no Assignment, or no --path
     #[arg(long)]
     allow_empty: bool,
+    /// Serve only commits that are signed with an SSH key of this list (OpenSSH's allowed signers, as in
+    /// gpg.ssh.allowedSignersFile); it is read again at every check
+    #[arg(long, value_name = "FILE")]
+    allowed_signers_file: Option<PathBuf>,
+    /// With --allowed-signers-file, serve a commit although it is older than the last one that was served
+    #[arg(long)]
+    allow_rollback: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -153,13 +164,14 @@ pub(super) struct HttpLimits {
 pub(super) fn run(args: &Args, vars: &[(OsString, OsString)]) -> anyhow::Result<Outcome> {
     let Args {
         repository,
+        credentials,
         boot,
         process,
         tree_limits,
         http_limits,
     } = args;
     let settings = settings(boot, process, http_limits, repository.interval)?;
-    let source = source_settings(repository, tree_limits, vars)?;
+    let source = source_settings(repository, credentials, tree_limits, vars)?;
     let options = compile::Options {
         allow_empty: repository.allow_empty,
         budget: tree_limits.budget(),
@@ -187,9 +199,10 @@ pub(super) fn start(
         .build()
         .context("cannot start the runtime")?;
     let result = runtime.block_on(async {
+        let retain = settings.retain;
         let server = Server::bind(settings)?;
         bound(&server.addresses())?;
-        server.run(wiring(source, options)?).await
+        server.run(wiring(source, options, retain)?).await
     });
     runtime.shutdown_timeout(GIVE_UP_TIME);
     result.map(|()| Outcome::Good)
@@ -224,11 +237,28 @@ pub(super) fn settings(
     })
 }
 
-fn wiring(source: source::Settings, options: compile::Options) -> anyhow::Result<Wiring> {
+fn wiring(
+    source: source::Settings,
+    options: compile::Options,
+    retain: Duration,
+) -> anyhow::Result<Wiring> {
     Ok(Wiring {
+        state: state(&source, retain),
+        refuses_rollbacks: source.refuses_rollbacks(),
         desired: Box::new(Remote::new(source)?),
         build: Arc::new(move |tree| build(tree, &options)),
     })
+}
+
+/// Where publications survive a restart.
+fn state(source: &source::Settings, retain: Duration) -> Option<State> {
+    let key = Key {
+        repo: source.repo.to_string(),
+        reference: source.reference.clone(),
+        path: source.path.as_ref().map(ToString::to_string),
+    };
+    let folder = source.state_dir.clone()?;
+    Some(State::new(folder, key, source.limits, retain))
 }
 
 fn build(tree: &Tree, options: &compile::Options) -> Built {
@@ -252,11 +282,14 @@ fn with_help(diagnostic: &Diagnostic) -> String {
 
 fn source_settings(
     repository: &Repository,
+    credentials: &Credentials,
     limits: &TreeLimits,
     vars: &[(OsString, OsString)],
 ) -> Result<source::Settings, Misuse> {
     let path = repository.path.as_deref().map(served_root).transpose()?;
+    let repo = repo_url(&repository.repo)?;
     Ok(source::Settings {
+        credentials: credentials.settings(&repo)?,
         reference: repository.reference.clone(),
         path: path.flatten(),
         state_dir: state_dir(repository.state_dir.as_deref(), vars),
@@ -266,7 +299,9 @@ fn source_settings(
         git_timeout: repository.git_timeout,
         fetch_timeout: repository.fetch_timeout,
         allow_empty: repository.allow_empty,
-        ..source::Settings::new(repo_url(&repository.repo)?)
+        allowed_signers: repository.allowed_signers_file.clone(),
+        allow_rollback: repository.allow_rollback,
+        ..source::Settings::new(repo)
     })
 }
 

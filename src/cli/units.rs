@@ -78,7 +78,7 @@ mod tests {
     #[test]
     fn durations_have_a_unit_unless_they_are_zero() {
         assert_eq!(duration("30s"), Ok(Duration::from_secs(30)));
-        assert_eq!(duration("1h 30m"), Ok(Duration::from_secs(5400)));
+        assert_eq!(duration("1h 30m"), Ok(Duration::from_mins(90)));
         assert_eq!(duration("0"), Ok(Duration::ZERO));
         assert!(duration("30").is_err());
         assert!(duration("-1s").is_err());

@@ -14,14 +14,15 @@ use crate::snapshot::Snapshot;
     after_help = "Exit codes: 0 good, 1 something could not be read, 2 manifests have errors, 64 bad usage."
 )]
 pub(super) struct Args {
-    #[command(flatten)]
-    input: Input,
     /// How diagnostics are written: for people on stderr, or as one JSON document on stdout
     #[arg(long, value_name = "FORMAT", default_value = "human")]
     format: Format,
     /// Let warnings count as errors
     #[arg(long)]
     strict: bool,
+    // Last, since the heading of its limits would cover whatever follows.
+    #[command(flatten)]
+    input: Input,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -52,8 +53,15 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
 
 fn summary(snapshot: &Snapshot) -> String {
     let counts = snapshot.counts();
-    format!(
-        "ok: {} Profiles, {} Assignments, {} machines, {} configs",
-        counts.profiles, counts.assignments, counts.machines, counts.configs
-    )
+    let nouns = [
+        (counts.profiles, "Profile"),
+        (counts.assignments, "Assignment"),
+        (counts.machines, "machine"),
+        (counts.configs, "config"),
+    ];
+    let counted = nouns.map(|(count, noun)| match count {
+        1 => format!("1 {noun}"),
+        _ => format!("{count} {noun}s"),
+    });
+    format!("ok: {}", counted.join(", "))
 }

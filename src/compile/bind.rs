@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use crate::diagnostic::Diagnostic;
 use crate::manifest::{Assignment, Locator, Machine, Manifests};
 use crate::snapshot::{Binding, Choice, Entry, Rule, Scope, SelectorValues};
-use crate::template::Values;
+use crate::template::{Values, look_up};
 use crate::tree::Revision;
 
 use super::Bound;
@@ -17,7 +17,7 @@ use super::complaint::{Complaint, Told};
 use super::content::{Contents, Loaded, LoadedBody};
 use super::rank::tier;
 use super::resolve::{Candidate, Resolved};
-use super::values::{Layers, look_up, merge};
+use super::values::{Layers, merge};
 
 /// Builds rules and bindings.
 pub(super) struct Binder<'a> {
@@ -186,8 +186,8 @@ impl<'a> Binder<'a> {
     }
 
     fn binding(&mut self, whom: Whom<'a>, values: Map<String, Value>) -> Result<Binding, Told> {
-        self.check_values(whom, &values)?;
         let values = Value::Object(values);
+        self.check_values(whom, &values)?;
         let scope = Arc::new(Scope {
             profile: whom.loaded.profile.name.as_str().into(),
             assignment: whom.assignment.into(),
@@ -230,7 +230,7 @@ impl<'a> Binder<'a> {
     }
 
     /// Ensure that every value a template writes exists, and that every value it prints as it is can be printed.
-    fn check_values(&mut self, whom: Whom<'a>, values: &Map<String, Value>) -> Result<(), Told> {
+    fn check_values(&mut self, whom: Whom<'a>, values: &Value) -> Result<(), Told> {
         let mut result = Ok(());
         for (name, body) in bodies(whom.loaded) {
             let Some(template) = &body.template else {
@@ -296,12 +296,9 @@ fn entry(machine: &Machine) -> Entry {
 }
 
 /// A value beside the missing one, spelled alike.
-fn near(values: &Map<String, Value>, path: &[String]) -> Option<String> {
+fn near(values: &Value, path: &[String]) -> Option<String> {
     let (last, before) = path.split_last()?;
-    let map = match before {
-        [] => values,
-        _ => look_up(values, before)?.as_object()?,
-    };
+    let map = look_up(values, before)?.as_object()?;
     let near = crate::diagnostic::similar(last, map.keys().map(String::as_str))?;
     let mut whole: Vec<&str> = vec!["values"];
     whole.extend(before.iter().map(String::as_str));

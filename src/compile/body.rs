@@ -9,14 +9,13 @@ use serde_json::{Map, Value, json};
 use crate::id::{self, ConfigId, Content};
 use crate::label::Labels;
 use crate::snapshot::{Body, Config, ConfigDir, Link, Rendering, Rule, Scope, Text, is_script};
-use crate::template::{Context, Kind, ProblemKind, Template, ValuePath, printed_number};
+use crate::template::{Context, Kind, ProblemKind, Template, ValuePath, look_up, printed_number};
 use crate::tree::Revision;
 
 use super::Bound;
 use super::bind::Whom;
 use super::complaint::{Complaint, Complaints, Told};
 use super::content::LoadedBody;
-use super::values::look_up;
 
 /// Stands for the base URL while bodies are rendered for their ids; a NUL is in no URL and in no sensible text.
 const BASE_MARK: &str = "\0gitboot base URL\0";
@@ -439,7 +438,7 @@ fn mentioned(template: &Template, scope: &Scope, values: &Value) -> Value {
     } else {
         let picked = usage.values.iter().filter_map(|one| {
             let path = serde_json::to_string(&one.path).ok()?;
-            Some((path, look_up(values.as_object()?, &one.path)?.clone()))
+            Some((path, look_up(values, &one.path)?.clone()))
         });
         Value::Object(picked.collect())
     };

@@ -130,7 +130,13 @@ struct Loader<'a, 't> {
     locator: &'a Locator<'a>,
 }
 
+/// A body's bytes, the file they stand in, and the way to where the manifest says so.
+type Raw<'m> = (Bytes, Option<RepoPath>, &'m [Step]);
+
 type Bodies<'m> = (Option<LoadedBody<'m>>, Vec<(&'m str, LoadedBody<'m>)>);
+
+/// A template and the texts that it is made of, itself first.
+type Parsed = (Arc<Template>, Vec<Arc<str>>);
 
 impl Loader<'_, '_> {
     /// All bodies of a Profile, or `None` when any of them is wrong.
@@ -252,7 +258,7 @@ impl Loader<'_, '_> {
         &self,
         profile: &'m Profile,
         content: &'m Content,
-    ) -> Result<(Bytes, Option<RepoPath>, &'m [Step]), Vec<Diagnostic>> {
+    ) -> Result<Raw<'m>, Vec<Diagnostic>> {
         match content {
             Content::Inline(text, steps) => {
                 Ok((Bytes::copy_from_slice(text.as_bytes()), None, steps))
@@ -261,7 +267,7 @@ impl Loader<'_, '_> {
                 let (path, bytes) = self
                     .files
                     .named_by(&profile.origin, file, self.locator)
-                    .map_err(|one| vec![one])?;
+                    .map_err(|one| vec![*one])?;
                 Ok((bytes, Some(path), &file.steps))
             }
         }
@@ -288,7 +294,7 @@ impl Loader<'_, '_> {
         profile: &Profile,
         spot: &Spot<'_>,
         names: &BTreeSet<String>,
-    ) -> Result<(Arc<Template>, Vec<Arc<str>>), Vec<Diagnostic>> {
+    ) -> Result<Parsed, Vec<Diagnostic>> {
         let path = spot
             .file
             .clone()

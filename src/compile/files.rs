@@ -39,28 +39,23 @@ impl<'t> Files<'t> {
         origin: &Origin,
         file: &FileRef,
         locator: &Locator<'_>,
-    ) -> Result<(RepoPath, Bytes), Diagnostic> {
+    ) -> Result<(RepoPath, Bytes), Box<Diagnostic>> {
         let at = || locator.place(origin, &file.steps, Part::Value);
         let path = origin
             .path
             .resolve(&file.reference)
-            .map_err(|why| say::bad_reference(at(), &file.reference, why))?;
+            .map_err(|why| Box::new(say::bad_reference(at(), &file.reference, why)))?;
         self.named.borrow_mut().insert(path.clone());
-        match self.tree.get(&path) {
-            Some(Entry::File(_)) if self.manifests.contains(&path) => {
-                Err(say::manifest_as_content(at(), path.as_str()))
+        let problem = match self.tree.get(&path) {
+            Some(Entry::File(bytes)) if !self.manifests.contains(&path) => {
+                return Ok((path, bytes.clone()));
             }
-            Some(Entry::File(bytes)) => Ok((path, bytes.clone())),
-            Some(Entry::Symlink) => Err(say::not_a_regular_file(
-                at(),
-                path.as_str(),
-                "a symbolic link",
-            )),
-            Some(Entry::Submodule) => {
-                Err(say::not_a_regular_file(at(), path.as_str(), "a submodule"))
-            }
-            None => Err(self.missing(at(), &path)),
-        }
+            Some(Entry::File(_)) => say::manifest_as_content(at(), path.as_str()),
+            Some(Entry::Symlink) => say::not_a_regular_file(at(), path.as_str(), "a symbolic link"),
+            Some(Entry::Submodule) => say::not_a_regular_file(at(), path.as_str(), "a submodule"),
+            None => self.missing(at(), &path),
+        };
+        Err(Box::new(problem))
     }
 
     /// A file that a template includes.

@@ -1,4 +1,4 @@
-//! Values: layers merged into one map, and look-ups in it.
+//! Values: layers merged into one map.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -8,7 +8,6 @@ use serde_json::{Map, Value};
 
 use crate::diagnostic::Diagnostic;
 use crate::manifest::{Budget, FileRef, Locator, Origin, read_values_file};
-use crate::template;
 use crate::tree::RepoPath;
 
 use super::files::Files;
@@ -25,16 +24,13 @@ pub(super) fn merge(base: &mut Map<String, Value>, over: &Map<String, Value>) {
     }
 }
 
-/// The value at a path, if every step is there, by the rules of templates.
-pub(super) fn look_up<'v>(values: &'v Map<String, Value>, path: &[String]) -> Option<&'v Value> {
-    let (first, rest) = path.split_first()?;
-    template::look_up(values.get(first)?, rest)
-}
+/// The values of one file.
+type SharedValues = Rc<Map<String, Value>>;
 
 /// The values that a manifest lays over those of others. They stay apart until then: a scalar of one layer may replace a map
 /// below before the next layer puts a map there again.
 pub(super) struct Layers<'m> {
-    files: Vec<Rc<Map<String, Value>>>,
+    files: Vec<SharedValues>,
     own: &'m Map<String, Value>,
 }
 
@@ -53,7 +49,8 @@ impl Layers<'_> {
 pub(super) struct ValuesFiles<'f, 't> {
     files: &'f Files<'t>,
     budget: Budget,
-    read: RefCell<HashMap<RepoPath, Option<Rc<Map<String, Value>>>>>,
+    /// Absent where the file is wrong, which was told then.
+    read: RefCell<HashMap<RepoPath, Option<SharedValues>>>,
 }
 
 impl<'f, 't> ValuesFiles<'f, 't> {
@@ -80,7 +77,7 @@ impl<'f, 't> ValuesFiles<'f, 't> {
             .map(|file| match self.files.named_by(origin, file, locator) {
                 Ok((path, _)) => self.read(&path, found),
                 Err(diagnostic) => {
-                    found.push(diagnostic);
+                    found.push(*diagnostic);
                     None
                 }
             })
@@ -89,7 +86,7 @@ impl<'f, 't> ValuesFiles<'f, 't> {
         Some(Layers { files, own })
     }
 
-    fn read(&self, path: &RepoPath, found: &mut Vec<Diagnostic>) -> Option<Rc<Map<String, Value>>> {
+    fn read(&self, path: &RepoPath, found: &mut Vec<Diagnostic>) -> Option<SharedValues> {
         if let Some(known) = self.read.borrow().get(path) {
             return known.clone();
         }

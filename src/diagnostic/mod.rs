@@ -8,6 +8,7 @@ mod render;
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::fmt::Write as _;
 
 use crate::tree::RepoPath;
 
@@ -126,7 +127,7 @@ impl Diagnostic {
             severity,
             code,
             location: Some(location),
-            message: shown(&message),
+            message: shown(message),
             label: String::new(),
             notes: Vec::new(),
             help: Vec::new(),
@@ -146,7 +147,7 @@ impl Diagnostic {
             severity: Severity::Error,
             code,
             location: None,
-            message: shown(&message),
+            message: shown(message),
             label: String::new(),
             notes: Vec::new(),
             help: Vec::new(),
@@ -154,17 +155,17 @@ impl Diagnostic {
     }
 
     fn label(mut self, label: impl Into<String>) -> Self {
-        self.label = shown(&label.into());
+        self.label = shown(label.into());
         self
     }
 
     fn note(mut self, note: impl Into<String>) -> Self {
-        self.notes.push(shown(&note.into()));
+        self.notes.push(shown(note.into()));
         self
     }
 
     fn help_line(mut self, help: impl Into<String>) -> Self {
-        self.help.push(shown(&help.into()));
+        self.help.push(shown(help.into()));
         self
     }
 
@@ -268,10 +269,14 @@ impl Diagnostics {
 }
 
 /// Text of a repository may hold anything; a terminal and a log line get no control character of it.
-fn shown(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
-        .collect()
+fn shown(text: String) -> String {
+    if text.chars().any(char::is_control) {
+        return text
+            .chars()
+            .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+            .collect();
+    }
+    text
 }
 
 /// The closest of some names, near enough to be a slip of the hand.
@@ -298,7 +303,7 @@ fn names<'a>(all: impl Iterator<Item = &'a str>) -> String {
         .collect::<Vec<_>>()
         .join(", ");
     if all.len() > SHOWN {
-        text.push_str(&format!(" and {} more", all.len() - SHOWN));
+        let _ = write!(text, " and {} more", all.len() - SHOWN);
     }
     text
 }

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use ::http::header::{CONNECTION, EXPECT};
+use ::http::uri::Authority;
 use ::http::{HeaderValue, Request, Uri};
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Empty};
@@ -26,11 +27,8 @@ use super::wire::{Activity, Watched};
 /// The longest target that gets an answer of ours, in bytes: hyper's own limit. A longer one gets hyper's.
 const TARGET_BYTES: usize = 64 << 10;
 
-/// The most bytes of a body that are read only to be thrown away, so that a client that posts sees the answer instead of
-/// a reset connection.
-const MAX_UNWANTED_BYTES: usize = 1 << 20;
-
-/// How long that may take.
+/// How long a body is read only to be thrown away, so that a client that posts sees the answer instead of a reset
+/// connection: what fits into this on a local network is more than anybody sends by mistake.
 const UNWANTED_TIME: Duration = Duration::from_secs(5);
 
 /// How long the accept loop rests when the system has no more files or memory for another connection.
@@ -315,16 +313,30 @@ fn canonical(address: SocketAddr) -> SocketAddr {
 }
 
 fn arrival_of(request: &Request<Incoming>, peer: SocketAddr, local: SocketAddr) -> Arrival {
+    let target = request.uri();
+    let authority = target.authority().map(Authority::as_str);
     Arrival {
         peer,
         local,
         scheme: "http",
         version: request.version(),
-        authority: request
-            .uri()
-            .authority()
-            .map(|authority| authority.as_str().to_owned()),
+        authority: authority.map(ToOwned::to_owned),
+        target_bytes: target_bytes(target),
     }
+}
+
+/// The bytes of a target as it was sent, but for a fragment, which nobody may send.
+fn target_bytes(target: &Uri) -> usize {
+    let scheme = target
+        .scheme_str()
+        .map_or(0, |scheme| scheme.len() + "://".len());
+    let authority = target
+        .authority()
+        .map_or(0, |authority| authority.as_str().len());
+    let rest = target
+        .path_and_query()
+        .map_or(0, |rest| rest.as_str().len());
+    scheme + authority + rest
 }
 
 /// The path and query alone. A target without any (`CONNECT host:80`) asks for `/`, where nothing is: warp's filters
@@ -334,7 +346,7 @@ fn origin_form(target: &Uri) -> Uri {
     path_and_query.map_or_else(|| Uri::from_static("/"), Uri::from)
 }
 
-/// Answers one request. Its body is read and thrown away, as far as that is cheap.
+/// Answers one request. Its body is read and thrown away.
 async fn answer<S>(
     request: Request<Incoming>,
     arrival: Arrival,
@@ -358,8 +370,8 @@ where
     Ok(response)
 }
 
-/// Reads an unwanted body to its end; `false` when that would take too much or too long. A client that waits for `100
-/// Continue` has not sent its body, and reading would ask for it.
+/// Reads an unwanted body to its end; `false` when it breaks off or takes too long. A client that waits for `100 Continue`
+/// has not sent its body, and reading would ask for it.
 async fn drain(mut body: Incoming, waits: bool) -> bool {
     if body.is_end_stream() {
         return true;
@@ -368,13 +380,8 @@ async fn drain(mut body: Incoming, waits: bool) -> bool {
         return false;
     }
     let read = async {
-        let mut bytes = 0_usize;
         while let Some(frame) = body.frame().await {
-            let length = frame.map_or(MAX_UNWANTED_BYTES, |frame| {
-                frame.data_ref().map_or(0, Bytes::len)
-            });
-            bytes = bytes.saturating_add(length);
-            if bytes >= MAX_UNWANTED_BYTES {
+            if frame.is_err() {
                 return false;
             }
         }

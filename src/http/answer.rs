@@ -14,12 +14,12 @@ use super::route::Route;
 use crate::id::ConfigId;
 use crate::label::{LabelError, Labels};
 use crate::observe::{self, Answered};
-use crate::publish::Publication;
+use crate::publish::{Absence, Publication};
 use crate::render::{self, BaseUrl, RenderError};
 use crate::snapshot::{Config, Match, NoMatch};
 use crate::tree::Revision;
 
-/// The longest path and query, in bytes: iPXE sends any length, and 64 labels of 256 bytes fit.
+/// The longest request target, in bytes: iPXE sends any length, and 64 labels of 256 bytes fit.
 const MAX_TARGET_BYTES: usize = 16 << 10;
 
 /// The name under which a Profile's script stands among its configs in the boot API.
@@ -28,11 +28,49 @@ const SCRIPT_NAME: &str = "boot.ipxe";
 /// After how many seconds clients come back meanwhile.
 const STARTING_RETRY_SECONDS: u64 = 5;
 
+/// After how many seconds clients come back that asked for an id of which this server knows nothing yet.
+const UNCHECKED_RETRY_SECONDS: u64 = 1;
+
+/// After how many seconds clients come back when another replica may know the id that this one has missed: a load
+/// balancer leads them there by and by.
+const MISSED_RETRY_SECONDS: u64 = 2;
+
+/// What happened to a request before it is answered.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Look {
+    /// When it came.
+    pub(super) arrived: Instant,
+    /// Whether the remote was checked since then, where the request asks for an id that nobody here knows.
+    pub(super) is_checked: bool,
+}
+
+/// Whether the request can be answered from what is published. It cannot when it asks for an id that nobody here knows.
+pub(super) fn is_known(asked: &Asked<'_>, publication: &Publication, settings: &Settings) -> bool {
+    let (Route::Config(Some(id)) | Route::ConfigOfDir { id: Some(id), .. }) = Route::of(asked.path)
+    else {
+        return true;
+    };
+    let now = Instant::now();
+    let request = Request {
+        asked,
+        publication,
+        settings,
+        now,
+        is_checked: false,
+    };
+    publication.snapshot.is_none()
+        || publication.config(id, now).is_some()
+        || publication.config_dir(id, now).is_some()
+        || request.refuse().is_some()
+        || request.base().is_none()
+}
+
 /// Answers a request and logs the answer if it is one that matters to a machine.
 pub(super) fn answer(
     asked: &Asked<'_>,
     publication: &Publication,
     settings: &Settings,
+    look: Look,
 ) -> Response<Bytes> {
     let now = Instant::now();
     let route = Route::of(asked.path);
@@ -41,6 +79,7 @@ pub(super) fn answer(
         publication,
         settings,
         now,
+        is_checked: look.is_checked,
     };
     let (reply, record) = request.answer(&route);
     if let Some(name) = route.logged_as() {
@@ -56,7 +95,7 @@ pub(super) fn answer(
             status: reply.status().as_u16(),
             reason: record.reason,
             detail: record.detail.as_deref(),
-            micros: u64::try_from(now.elapsed().as_micros()).unwrap_or(u64::MAX),
+            micros: u64::try_from(look.arrived.elapsed().as_micros()).unwrap_or(u64::MAX),
         });
     }
     reply.into_response(asked.method == Method::HEAD)
@@ -76,6 +115,8 @@ struct Request<'p> {
     publication: &'p Publication,
     settings: &'p Settings,
     now: Instant,
+    /// See [`Look`].
+    is_checked: bool,
 }
 
 impl<'p> Request<'p> {
@@ -118,7 +159,7 @@ impl<'p> Request<'p> {
 
     /// What no route takes.
     fn refuse(self) -> Option<Answer<'p>> {
-        if self.asked.target_bytes() > MAX_TARGET_BYTES {
+        if self.asked.arrival.target_bytes > MAX_TARGET_BYTES {
             let reply = Reply::line(StatusCode::URI_TOO_LONG, "the request target is too long\n");
             return Some((reply, Record::because("target_too_long")));
         }
@@ -194,7 +235,7 @@ impl<'p> Request<'p> {
     fn config(self, id: ConfigId, base: &BaseUrl) -> Answer<'p> {
         match self.publication.config(id, self.now) {
             Some((config, revision)) => self.known_config(config, revision, self.asked.query, base),
-            None => self.unknown_config(),
+            None => self.unknown_config(id),
         }
     }
 
@@ -202,7 +243,7 @@ impl<'p> Request<'p> {
         let dir = self.publication.config_dir(id, self.now);
         let found = dir.and_then(|(dir, revision)| Some((dir.configs.get(name)?, revision)));
         let Some((config, revision)) = found else {
-            return self.unknown_config();
+            return self.unknown_config(id);
         };
         let query = match (labels, self.asked.query) {
             ("", query) => query.to_owned(),
@@ -212,12 +253,31 @@ impl<'p> Request<'p> {
         self.known_config(config, revision, &query, base)
     }
 
-    fn unknown_config(self) -> Answer<'p> {
+    /// The answer when no config has this id. 404 is final to most clients, so it has to be certain.
+    fn unknown_config(self, id: ConfigId) -> Answer<'p> {
         let Some(snapshot) = self.publication.snapshot.as_deref() else {
             let mut record = Record::default();
             return (self.starting(&mut record), record);
         };
-        let (reply, mut record) = not_found("unknown_config");
+        // A directory has all its configs from the beginning, and none is one itself.
+        let is_of_other_kind = self.publication.config(id, self.now).is_some()
+            || self.publication.config_dir(id, self.now).is_some();
+        let retry = match self.publication.absence(self.now) {
+            _ if is_of_other_kind => None,
+            Absence::Gone => None,
+            Absence::Known if self.is_checked => None,
+            Absence::Missed if self.is_checked => Some(MISSED_RETRY_SECONDS),
+            Absence::Away | Absence::Known | Absence::Missed => Some(UNCHECKED_RETRY_SECONDS),
+        };
+        let (reply, mut record) = match retry {
+            None => not_found("unknown_config"),
+            Some(seconds) => {
+                let status = StatusCode::SERVICE_UNAVAILABLE;
+                let reply = Reply::line(status, "this config is not known here yet\n");
+                let reply = reply.uncached().retry_after(seconds);
+                (reply, Record::because("not_known_yet"))
+            }
+        };
         record.revision = Some(snapshot.revision().as_str());
         (reply.of(snapshot.revision()), record)
     }

@@ -12,26 +12,29 @@ const MAX_HOST_BYTES: usize = 255;
 const MAX_ZONE_BYTES: usize = 32;
 
 /// The authority that a request was sent to, or `None` when HTTP/1.1's rules make it a bad request: an absolute target's
-/// authority, else the one `Host`; HTTP/1.0 may leave it out and gets the local address.
+/// authority, else the one `Host`; HTTP/1.0 without one that is well-formed gets the local address.
 pub(super) fn authority_of(
     version: Version,
     target: Option<&str>,
     headers: &HeaderMap,
     local: SocketAddr,
 ) -> Option<String> {
-    let mut hosts = headers.get_all(HOST).iter();
-    let first = hosts.next();
-    if hosts.next().is_some() {
-        return None;
-    }
-    let stated = match first {
-        Some(value) => Some(authority(value.to_str().ok()?.trim())?),
-        None if version < Version::HTTP_11 => None,
-        None => return None,
+    let stated = match stated(headers) {
+        None if version < Version::HTTP_11 => local_authority(local),
+        stated => stated?,
     };
     match target {
         Some(target) => authority(target),
-        None => Some(stated.unwrap_or_else(|| local_authority(local))),
+        None => Some(stated),
+    }
+}
+
+/// The authority of the one `Host` line.
+fn stated(headers: &HeaderMap) -> Option<String> {
+    let mut hosts = headers.get_all(HOST).iter();
+    match (hosts.next(), hosts.next()) {
+        (Some(value), None) => authority(value.to_str().ok()?.trim()),
+        _ => None,
     }
 }
 
@@ -160,6 +163,23 @@ mod tests {
         assert_eq!(found.as_deref(), Some("two.example:81"));
         headers.append(HOST, "one.example".parse().unwrap());
         assert_eq!(authority_of(Version::HTTP_11, None, &headers, local), None);
+    }
+
+    #[test]
+    fn a_malformed_host_is_none() {
+        let local = "127.0.0.1:8080".parse().unwrap();
+        let mut headers = HeaderMap::new();
+        headers.insert(HOST, "user@one.example".parse().unwrap());
+        for target in [None, Some("two.example")] {
+            assert_eq!(
+                authority_of(Version::HTTP_11, target, &headers, local),
+                None
+            );
+        }
+        let old = |target| authority_of(Version::HTTP_10, target, &headers, local);
+        assert_eq!(old(None).as_deref(), Some("127.0.0.1:8080"));
+        assert_eq!(old(Some("two.example")).as_deref(), Some("two.example"));
+        assert_eq!(old(Some("user@two.example")), None);
     }
 
     proptest! {

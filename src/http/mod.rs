@@ -1,12 +1,13 @@
 //! The boot listener: what machines ask, over HTTP/1.
 //!
-//! [`routes`] is the whole of it without a socket; [`listen`] and [`Door`] add sockets, limits and an end.
+//! [`routes`] is the whole of it without a socket; [`bind`] and [`Door`] add sockets, limits and an end.
 
 mod accept;
 mod answer;
 mod chain;
 mod etag;
 mod host;
+mod lag;
 mod listen;
 mod reply;
 mod request;
@@ -30,8 +31,10 @@ pub use listen::{BindError, Listener, bind};
 pub use request::{Arrival, Asked};
 
 use crate::label::FixedLabels;
+use crate::poll::Poke;
 use crate::publish::Current;
 use crate::render::BaseUrl;
+use answer::Look;
 
 /// How long after the start clients are asked to come back when nothing is published yet. A server that has had no
 /// repository for longer than this may be what its own git host boots from, so clients should go on.
@@ -54,6 +57,8 @@ pub struct Settings {
     pub max_header_bytes: usize,
     /// Until when clients are asked to come back while nothing is published; see [`STARTING`].
     pub starting_until: Instant,
+    /// What asks for a check when nobody here knows the id of a config; `None` where there is nothing to check.
+    pub poke: Option<Poke>,
     /// Set once the server is about to end, so that `/ready` says no.
     pub draining: Arc<AtomicBool>,
 }
@@ -74,24 +79,42 @@ pub fn routes(
         .and(query)
         .and(warp::header::headers_cloned())
         .and(warp::ext::get::<Arrival>())
-        .map(
+        .then(
             move |method: Method,
                   path: FullPath,
                   query: String,
                   headers: HeaderMap,
                   arrival: Arrival| {
-                let asked = Asked {
-                    method: &method,
-                    path: path.as_str(),
-                    query: &query,
-                    headers: &headers,
-                    arrival: &arrival,
-                };
-                // A fault of ours in one answer is an error to one machine.
-                catch_unwind(AssertUnwindSafe(|| {
-                    answer::answer(&asked, &current.load(), &settings)
-                }))
-                .unwrap_or_else(|_| answer::fault(&asked))
+                let (current, settings) = (current.clone(), Arc::clone(&settings));
+                async move {
+                    let asked = Asked {
+                        method: &method,
+                        path: path.as_str(),
+                        query: &query,
+                        headers: &headers,
+                        arrival: &arrival,
+                    };
+                    let arrived = Instant::now();
+                    let is_known = || answer::is_known(&asked, &current.load(), &settings);
+                    let is_checked = match &settings.poke {
+                        Some(poke) if !guarded(is_known).unwrap_or(true) => {
+                            lag::look(poke, is_known).await
+                        }
+                        _ => true,
+                    };
+                    let publication = current.load();
+                    let look = Look {
+                        arrived,
+                        is_checked,
+                    };
+                    guarded(|| answer::answer(&asked, &publication, &settings, look))
+                        .unwrap_or_else(|| answer::fault(&asked))
+                }
             },
         )
+}
+
+/// A fault of ours in one answer is an error to one machine.
+fn guarded<T>(work: impl FnOnce() -> T) -> Option<T> {
+    catch_unwind(AssertUnwindSafe(work)).ok()
 }

@@ -17,6 +17,8 @@ pub struct Arrival {
     pub version: Version,
     /// The authority of an absolute request target.
     pub authority: Option<String>,
+    /// The bytes of the request target.
+    pub target_bytes: usize,
 }
 
 /// Everything an answer may depend on beside what is published.
@@ -35,12 +37,6 @@ pub struct Asked<'r> {
 }
 
 impl Asked<'_> {
-    /// The bytes of the request target's path and query.
-    pub(super) fn target_bytes(&self) -> usize {
-        let question_mark = usize::from(!self.query.is_empty());
-        self.path.len() + question_mark + self.query.len()
-    }
-
     /// The bytes of the header section: each line with its colon, blank and line end.
     pub(super) fn header_bytes(&self) -> usize {
         let lines = self.headers.iter();

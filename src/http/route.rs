@@ -51,7 +51,7 @@ impl<'r> Route<'r> {
             return Self::Unknown;
         }
         let [first, second, third, fourth] = segments;
-        match (first, second, third, fourth) {
+        match (&*decoded(first), &*decoded(second), third, fourth) {
             ("boot.ipxe" | "boot.ipxe.0" | "autoexec.ipxe", "", "", "") => Self::BootScript,
             ("ipxe", "", "", "") => Self::Script,
             ("ipxe", mac, "", "") => Self::ScriptOfMac(normal_mac(mac)),
@@ -62,8 +62,8 @@ impl<'r> Route<'r> {
             ("config" | "content", id, name, "") => Self::of_dir(id, "", name),
             ("config" | "content", id, labels, name) => Self::of_dir(id, labels, name),
             ("v1", "boot", mac, name) if !mac.is_empty() && !name.is_empty() => Self::BootApi {
-                mac: normal_mac(mac),
-                name: decode(name).unwrap_or_default(),
+                mac: normal_mac(&decoded(mac)),
+                name: decoded(name),
             },
             _ => Self::Unknown,
         }
@@ -73,7 +73,7 @@ impl<'r> Route<'r> {
         Self::ConfigOfDir {
             id: ConfigId::parse(id),
             labels,
-            name: decode(name).unwrap_or_default(),
+            name: decoded(name),
         }
     }
 
@@ -88,36 +88,18 @@ impl<'r> Route<'r> {
     }
 }
 
-fn normal_mac(segment: &str) -> Option<String> {
-    label::normalise("mac", &decode(segment)?).ok()
+fn normal_mac(text: &str) -> Option<String> {
+    label::normalise("mac", text).ok()
 }
 
-/// Decodes `%XX`; a malformed escape stays as it is. `None` when the result is not UTF-8.
-fn decode(segment: &str) -> Option<Cow<'_, str>> {
+/// A segment with its escapes decoded. One that is not UTF-8 stays as it is: it names nothing.
+fn decoded(segment: &str) -> Cow<'_, str> {
     if !segment.contains('%') {
-        return Some(Cow::Borrowed(segment));
+        return Cow::Borrowed(segment);
     }
-    let mut decoded = Vec::with_capacity(segment.len());
-    let mut rest = segment.as_bytes();
-    while let Some((&byte, after)) = rest.split_first() {
-        match (byte, after) {
-            (b'%', [high, low, tail @ ..]) if hex(*high).is_some() && hex(*low).is_some() => {
-                decoded.push(hex(*high).unwrap_or(0) << 4 | hex(*low).unwrap_or(0));
-                rest = tail;
-            }
-            _ => {
-                decoded.push(byte);
-                rest = after;
-            }
-        }
-    }
-    String::from_utf8(decoded).ok().map(Cow::Owned)
-}
-
-fn hex(digit: u8) -> Option<u8> {
-    char::from(digit)
-        .to_digit(16)
-        .and_then(|value| u8::try_from(value).ok())
+    let mut bytes = Vec::new();
+    label::decode_percent(segment, &mut bytes);
+    String::from_utf8(bytes).map_or(Cow::Borrowed(segment), Cow::Owned)
 }
 
 #[cfg(test)]
@@ -210,22 +192,42 @@ mod tests {
     }
 
     #[test]
+    fn an_escaped_path_is_the_same_path() {
+        assert_eq!(Route::of("/%62oot%2Eipxe"), Route::BootScript);
+        assert_eq!(Route::of("/ip%78e"), Route::Script);
+        assert_eq!(
+            Route::of("/ipxe/52%3A54%3A00%3aab%3acd%3aef"),
+            Route::ScriptOfMac(Some("52:54:00:ab:cd:ef".to_owned()))
+        );
+        let escaped = format!("/conf%69g/{}", ID.replace('-', "%2d"));
+        assert_eq!(Route::of(&escaped), Route::Config(Some(id())));
+        // An escaped slash is no separator, and a NUL no end.
+        for path in [
+            "/ipxe%2F",
+            "/%2Fipxe",
+            "/boot.ipxe%00",
+            "/%ff",
+            "/health%zz",
+        ] {
+            assert_eq!(Route::of(path), Route::Unknown, "{path}");
+        }
+    }
+
+    #[test]
     fn escapes_are_decoded_and_malformed_ones_stay() {
-        assert_eq!(decode("52%3A54%3a").as_deref(), Some("52:54:"));
-        assert_eq!(decode("a%2").as_deref(), Some("a%2"));
-        assert_eq!(decode("%zz%").as_deref(), Some("%zz%"));
-        assert_eq!(decode("%ff"), None);
+        assert_eq!(decoded("52%3A54%3a"), "52:54:");
+        assert_eq!(decoded("a%2"), "a%2");
+        assert_eq!(decoded("%zz%"), "%zz%");
+        assert_eq!(decoded("%ff"), "%ff");
     }
 
     proptest! {
         #[test]
-        fn decoding_never_panics_and_leaves_plain_text_alone(text in "\\PC*") {
-            if let Some(decoded) = decode(&text) {
-                prop_assert!(decoded.len() <= text.len());
-            }
+        fn routing_never_panics_and_decoding_leaves_plain_text_alone(text in "\\PC*|(/?[a-z0-9%.]{0,8}){0,6}") {
+            Route::of(&text);
+            prop_assert!(decoded(&text).len() <= text.len());
             let plain = text.replace('%', "");
-            let decoded = decode(&plain);
-            prop_assert_eq!(decoded.as_deref(), Some(plain.as_str()));
+            prop_assert_eq!(decoded(&plain), plain.as_str());
         }
     }
 }

@@ -15,7 +15,7 @@ use std::fmt;
 pub use fixed::FixedLabels;
 pub use key::canonical_key;
 pub use value::{Rejection, is_buildarch, normalise, parse_mac};
-pub use wire::encode_query;
+pub use wire::{decode_percent, encode_query};
 
 /// The most labels that one request may carry, each distinct MAC counting as one; those of `--label` do not count. Our own
 /// `/boot.ipxe` sends at most 18. The bound keeps the work of matching small, whatever is sent.

@@ -54,7 +54,7 @@ fn is_unreserved(byte: u8) -> bool {
 }
 
 /// Decodes `%XX` into `out`, whose content is replaced. A malformed escape stays as it is, and so does `+`.
-pub(super) fn decode_percent(text: &str, out: &mut Vec<u8>) {
+pub fn decode_percent(text: &str, out: &mut Vec<u8>) {
     out.clear();
     out.reserve(text.len());
     let mut rest = text.as_bytes();

@@ -482,24 +482,27 @@ fn is_secret(path: &[&str]) -> bool {
     };
     let is_open = match path {
         ["apiVersion" | "kind"] | ["metadata", ..] => true,
-        ["spec", "profile" | "profileName" | "priority" | "isDefault"] => true,
-        [
-            "spec",
-            "profileSelectors" | "subjectSelectors" | "subjectSelector",
-            ..,
-        ] => true,
-        ["spec", "ipxe" | "ipxeTemplate", "file"] | ["spec", "valuesFrom", "-", "file"] => true,
-        ["spec", "additionalConfig", _, field] | ["spec", "additionalContent", "-", field] => {
-            matches!(
-                *field,
-                "name" | "exposed" | "file" | "contentType" | "template"
-            )
-        }
-        ["spec", "machines", "-", field] | ["spec", "machines", "-", field, "-"] => {
-            let key = label::canonical_key(field);
-            *field == "name" || key.is_some_and(|key| Identity::from_key(&key).is_some())
-        }
-        ["spec", "machines", "-"] | ["spec", "valuesFrom", "-"] => true,
+        ["spec", rest @ ..] => match rest {
+            ["profile" | "profileName" | "priority" | "isDefault"]
+            | [
+                "profileSelectors" | "subjectSelectors" | "subjectSelector",
+                ..,
+            ]
+            | ["ipxe" | "ipxeTemplate", "file"]
+            | ["valuesFrom", "-", "file"]
+            | ["machines" | "valuesFrom", "-"] => true,
+            ["additionalConfig", _, field] | ["additionalContent", "-", field] => {
+                matches!(
+                    *field,
+                    "name" | "exposed" | "file" | "contentType" | "template"
+                )
+            }
+            ["machines", "-", field] | ["machines", "-", field, "-"] => {
+                let key = label::canonical_key(field);
+                *field == "name" || key.is_some_and(|key| Identity::from_key(&key).is_some())
+            }
+            _ => false,
+        },
         _ => false,
     };
     !is_open

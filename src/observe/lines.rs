@@ -31,14 +31,17 @@ pub(super) struct Lines {
 }
 
 impl Lines {
-    /// Starts the thread that writes to `out`.
-    pub(super) fn to(out: impl Write + Send + 'static) -> io::Result<Self> {
+    /// Starts the thread that writes to `out`. Where lines are lost, `notice` makes the one that tells how many.
+    pub(super) fn to(
+        out: impl Write + Send + 'static,
+        notice: impl Fn(u64) -> String + Send + 'static,
+    ) -> io::Result<Self> {
         let (sender, receiver) = sync_channel(MAX_WAITING);
         let lost = Arc::new(AtomicU64::new(0));
         let counter = Arc::clone(&lost);
         std::thread::Builder::new()
             .name("log".to_owned())
-            .spawn(move || write_all(&receiver, out, &counter))?;
+            .spawn(move || write_all(&receiver, out, &counter, notice))?;
         Ok(Self { sender, lost })
     }
 
@@ -98,7 +101,12 @@ impl Drop for Line<'_> {
 }
 
 /// Writes until all senders are gone. A writer that fails loses its lines; there is nobody left to tell.
-fn write_all(receiver: &Receiver<Message>, mut out: impl Write, lost: &AtomicU64) {
+fn write_all(
+    receiver: &Receiver<Message>,
+    mut out: impl Write,
+    lost: &AtomicU64,
+    notice: impl Fn(u64) -> String,
+) {
     while let Ok(message) = receiver.recv() {
         match message {
             Message::Line(line) => drop(out.write_all(&line)),
@@ -106,10 +114,7 @@ fn write_all(receiver: &Receiver<Message>, mut out: impl Write, lost: &AtomicU64
         }
         let count = lost.swap(0, Ordering::Relaxed);
         if count > 0 {
-            let _ = writeln!(
-                out,
-                "{count} log lines are lost: stderr was read too slowly"
-            );
+            drop(out.write_all(notice(count).as_bytes()));
         }
     }
 }
@@ -139,7 +144,8 @@ mod tests {
     fn slow() -> (Lines, Sender<()>, Arc<Mutex<Vec<u8>>>) {
         let (leave, receiver) = channel();
         let written = Arc::<Mutex<Vec<u8>>>::default();
-        let lines = Lines::to(Slow(receiver, Arc::clone(&written))).unwrap();
+        let out = Slow(receiver, Arc::clone(&written));
+        let lines = Lines::to(out, |count| format!("{count} lost\n")).unwrap();
         (lines, leave, written)
     }
 
@@ -175,9 +181,6 @@ mod tests {
         let kept = written.matches("x\n").count();
         let lost = MAX_WAITING + 101 - kept;
         assert!((100..=101).contains(&lost), "{lost}");
-        assert!(
-            written.contains(&format!("{lost} log lines are lost: ")),
-            "{lost}"
-        );
+        assert!(written.contains(&format!("{lost} lost\n")), "{lost}");
     }
 }

@@ -9,6 +9,8 @@ use std::io::{self, IsTerminal as _};
 use std::net::IpAddr;
 
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::time::{FormatTime as _, SystemTime};
 
 use crate::label::{Identity, Labels};
 use lines::Lines;
@@ -55,7 +57,7 @@ impl Drop for Log {
 /// # Errors
 /// When the thread that writes the lines cannot be started.
 pub fn init(format: LogFormat, filter: LogFilter) -> io::Result<Log> {
-    let lines = Lines::to(io::stderr())?;
+    let lines = Lines::to(io::stderr(), move |count| lost(count, format))?;
     // Lines that cannot be written are lost; to complain about them on stderr would end the thread that logs.
     let events = tracing_subscriber::fmt()
         .with_env_filter(filter.0)
@@ -79,6 +81,22 @@ pub fn init(format: LogFormat, filter: LogFilter) -> io::Result<Log> {
         }));
     }
     Ok(Log(lines))
+}
+
+/// The line that tells how many could not be written, in the form of all others.
+fn lost(count: u64, format: LogFormat) -> String {
+    let message = format!("{count} log lines are lost: stderr was read too slowly");
+    let mut timestamp = String::new();
+    // Writing into a string cannot fail.
+    let _ = SystemTime.format_time(&mut Writer::new(&mut timestamp));
+    match format {
+        LogFormat::Human => format!("{timestamp}  WARN {message}\n"),
+        LogFormat::Json => {
+            let line =
+                serde_json::json!({"timestamp": timestamp, "level": "WARN", "message": message});
+            format!("{line}\n")
+        }
+    }
 }
 
 /// One answer of a script, config or `/v1/boot` route.
@@ -112,13 +130,10 @@ pub struct Answered<'a> {
 
 /// Logs one answer.
 pub fn answered(event: &Answered<'_>) {
-    let label = |identity: Identity| {
-        let value = event.labels.and_then(|labels| labels.get(identity.key()));
-        value.map(|value| tracing::field::display(Printable(value)))
-    };
-    let text = |value: Option<&'_ str>| {
-        value.map(|value| tracing::field::display(Printable(value)).to_string())
-    };
+    // Strings, so that lines for people have quotation marks around them: no blank in a serial begins a field.
+    let text = |value: Option<&str>| value.map(|value| Printable(value).to_string());
+    let label =
+        |identity: Identity| text(event.labels.and_then(|labels| labels.get(identity.key())));
     tracing::info!(
         client = %event.client,
         route = event.route,
@@ -182,6 +197,22 @@ mod tests {
     fn printable_is_cut_at_its_limit() {
         let shown = Printable(&"x".repeat(1000)).to_string();
         assert_eq!(shown, format!("{}…", "x".repeat(MAX_PRINTABLE)));
+    }
+
+    #[test]
+    fn lost_lines_are_told_in_the_form_of_all_others() {
+        let line = lost(3, LogFormat::Json);
+        let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(line["level"], "WARN");
+        assert_eq!(
+            line["message"],
+            "3 log lines are lost: stderr was read too slowly"
+        );
+        assert!(line["timestamp"].as_str().unwrap().ends_with('Z'));
+        let line = lost(3, LogFormat::Human);
+        let (time, rest) = line.split_once("  WARN ").unwrap();
+        assert!(time.ends_with('Z'));
+        assert_eq!(rest, "3 log lines are lost: stderr was read too slowly\n");
     }
 
     #[test]

@@ -2,10 +2,13 @@
 //!
 //! One check runs at a time, and at most one more waits. Nothing that a check meets ends the loop.
 
+mod keep;
 mod pace;
+mod poke;
 mod report;
+mod restore;
+mod rollback;
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -15,9 +18,16 @@ use tokio::sync::watch;
 use crate::publish::{Failure, Moment, Publisher, Refusal};
 use crate::snapshot::Snapshot;
 use crate::source::{Check, ErrorClass, Remote, SourceError};
+use crate::state::State;
 use crate::tree::{Revision, Tree};
-use pace::Pace;
+use keep::Keeper;
+use pace::{Pace, Wonders};
+use poke::Pokes;
 use report::Report;
+use restore::Restorer;
+use rollback::Floor;
+
+pub use poke::{Checks, Poke};
 
 /// Where the desired state comes from. A check blocks; it gives up when `interrupt` is set.
 pub trait Desired: Send {
@@ -27,6 +37,15 @@ pub trait Desired: Send {
     /// Says why the desired state could not be read.
     fn check(&mut self, known: Option<&Revision>, interrupt: &AtomicBool)
     -> Result<Check, Trouble>;
+
+    /// Ensures that a tree that was kept from an earlier check would be accepted now. Asks no remote.
+    ///
+    /// # Errors
+    /// Says why it is not accepted any more.
+    fn admit_again(&self, tree: &Tree) -> Result<(), Trouble> {
+        let _ = tree;
+        Ok(())
+    }
 }
 
 /// Why a check brought nothing.
@@ -44,18 +63,26 @@ impl Desired for Remote {
         known: Option<&Revision>,
         interrupt: &AtomicBool,
     ) -> Result<Check, Trouble> {
-        Self::check(self, known, interrupt).map_err(|error| match error.revision() {
-            Some(revision) if !error.is_transient() => Trouble::Refused(Refusal {
-                revision: revision.clone(),
-                errors: 1,
-                warnings: 0,
-                lines: vec![refusal_line(&error)],
-            }),
-            _ => Trouble::Failed(Failure {
-                class: error.class().as_str(),
-                message: error.to_string(),
-            }),
-        })
+        Self::check(self, known, interrupt).map_err(|error| trouble(&error))
+    }
+
+    fn admit_again(&self, tree: &Tree) -> Result<(), Trouble> {
+        Self::admit_again(self, tree).map_err(|error| trouble(&error))
+    }
+}
+
+fn trouble(error: &SourceError) -> Trouble {
+    match error.revision() {
+        Some(revision) if !error.is_transient() => Trouble::Refused(Refusal {
+            revision: revision.clone(),
+            errors: 1,
+            warnings: 0,
+            lines: vec![refusal_line(error)],
+        }),
+        _ => Trouble::Failed(Failure {
+            class: error.class().as_str(),
+            message: error.to_string(),
+        }),
     }
 }
 
@@ -83,37 +110,13 @@ pub struct Built {
 /// Makes a snapshot of a tree: parse and compile.
 pub type Build = dyn Fn(&Tree) -> Built + Send + Sync;
 
-/// Asks for a check before its time.
-#[derive(Clone, Debug)]
-pub struct Poke {
-    /// The number of checks that were asked for.
-    asked: watch::Sender<u64>,
-    /// How many of them are answered: by a check that began after they were asked for.
-    done: watch::Receiver<u64>,
-}
-
-impl Poke {
-    /// Asks for a check and returns at once.
-    pub fn ask(&self) {
-        self.ticket();
-    }
-
-    /// Asks for a check and waits until one that began afterwards has ended, whatever its outcome. Returns `false` when
-    /// the loop has ended instead.
-    pub async fn check(&self) -> bool {
-        let ticket = self.ticket();
-        let mut done = self.done.clone();
-        done.wait_for(|done| *done >= ticket).await.is_ok()
-    }
-
-    fn ticket(&self) -> u64 {
-        let mut ticket = 0;
-        self.asked.send_modify(|asked| {
-            *asked += 1;
-            ticket = *asked;
-        });
-        ticket
-    }
+/// Why a check begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Cause {
+    /// It is time, or somebody knows that there is something new.
+    Due,
+    /// Somebody asked for an id that nobody here knows.
+    Wonder,
 }
 
 /// The loop.
@@ -122,9 +125,14 @@ pub struct Poller {
     build: Arc<Build>,
     publisher: Publisher,
     pace: Pace,
-    poke: Poke,
-    done: watch::Sender<u64>,
+    wonders: Wonders,
+    pokes: Pokes,
     report: Report,
+    /// Where publications survive a restart.
+    state: Option<State>,
+    keeper: Option<Keeper>,
+    /// `None` when the published commit may be followed by an older one.
+    floor: Option<Floor>,
     /// The revision that was last compiled, published or not.
     known: Option<Revision>,
     /// Why `known` is not served, if it is not.
@@ -140,54 +148,123 @@ impl Poller {
         publisher: Publisher,
         interval: Duration,
     ) -> Self {
-        let done = watch::Sender::new(0);
-        let poke = Poke {
-            asked: watch::Sender::new(0),
-            done: done.subscribe(),
-        };
         Self {
             desired: Arc::new(Mutex::new(desired)),
             build,
             publisher,
             pace: Pace::new(interval),
-            poke,
-            done,
+            wonders: Wonders::default(),
+            pokes: Pokes::new(),
             report: Report::default(),
+            state: None,
+            keeper: None,
+            floor: None,
             known: None,
             refusal: None,
+        }
+    }
+
+    /// The same loop, which serves at first what it finds here, and writes here what it publishes.
+    #[must_use]
+    pub fn with_state(self, state: State) -> Self {
+        Self {
+            state: Some(state),
+            ..self
+        }
+    }
+
+    /// The same loop, which refuses a commit that is older than the last one it published.
+    #[must_use]
+    pub fn refusing_rollbacks(self) -> Self {
+        Self {
+            floor: Some(Floor::default()),
+            ..self
         }
     }
 
     /// A handle to ask for checks.
     #[must_use]
     pub fn poke(&self) -> Poke {
-        self.poke.clone()
+        self.pokes.poke()
     }
 
     /// Checks until `stop` turns true. A check that is running then is told to give up, and not waited for.
     pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
-        let mut asked = self.poke.asked.subscribe();
         let interrupt = Arc::new(AtomicBool::new(false));
+        let mut cause = Cause::Due;
+        tokio::select! {
+            () = self.restore() => {}
+            () = stopped(&mut stop) => return,
+        }
         loop {
-            let ticket = *asked.borrow_and_update();
-            tokio::select! {
-                () = self.attempt(&interrupt) => {}
+            let began = Instant::now();
+            self.pokes.begin();
+            let found = tokio::select! {
+                found = self.attempt(&interrupt) => found,
                 () = stopped(&mut stop) => break,
+            };
+            self.pokes.end();
+            if cause == Cause::Wonder && !found {
+                self.wonders.found_nothing(Instant::now());
             }
-            self.done.send_replace(ticket);
-            let pause = self.pace.pause(rand::random());
-            tracing::debug!(millis = millis(pause), "the next check is due");
-            tokio::select! {
-                () = tokio::time::sleep(pause) => {}
-                // We hold a sender ourselves, so this never fails.
-                _ = asked.changed() => {}
+            cause = tokio::select! {
+                cause = self.pause(began) => cause,
                 () = stopped(&mut stop) => break,
-            }
+            };
         }
         interrupt.store(true, Ordering::Relaxed);
     }
 
-    async fn attempt(&mut self, interrupt: &Arc<AtomicBool>) {
+    async fn restore(&mut self) {
+        let Some(state) = self.state.take() else {
+            // Whatever was handed out before the start is not known here.
+            self.publisher.missed(Duration::ZERO, Moment::now());
+            return;
+        };
+        self.keeper = Some(Keeper::spawn(state.clone()));
+        let restorer = Restorer {
+            state,
+            build: Arc::clone(&self.build),
+            desired: Arc::clone(&self.desired),
+        };
+        let Some(restored) = restorer.restore(&mut self.publisher).await else {
+            return;
+        };
+        if let Some(floor) = &mut self.floor {
+            floor.published(restored.commit.as_ref());
+        }
+        self.known = Some(restored.revision);
+    }
+
+    /// Waits until the next check is due; `began` is when the last one began.
+    async fn pause(&mut self, began: Instant) -> Cause {
+        let pause = self.pace.pause(rand::random());
+        tracing::debug!(millis = millis(pause), "the next check is due");
+        let now = Instant::now();
+        let mut due = now + pause;
+        let mut cause = Cause::Due;
+        let mut welcome = !self.pace.is_backing_off() && self.wonders.may_check(now);
+        let mut ear = self.pokes.ear();
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep_until(due.into()) => return cause,
+                is_asked = ear.listen(welcome) => {
+                    if is_asked {
+                        return Cause::Due;
+                    }
+                    welcome = false;
+                    let soon = began + pace::MIN_INTERVAL;
+                    if soon < due {
+                        due = soon;
+                        cause = Cause::Wonder;
+                    }
+                }
+            }
+        }
+    }
+
+    /// One check and what follows from it. Says whether the remote has something new, be it good or bad.
+    async fn attempt(&mut self, interrupt: &Arc<AtomicBool>) -> bool {
         let started = Instant::now();
         match self.check(interrupt).await {
             Ok(Check::Unchanged(revision)) => {
@@ -197,20 +274,27 @@ impl Poller {
                     Some(refusal) => self.publisher.refuse(Arc::clone(refusal), Moment::now()),
                     None => self.publisher.unchanged(Moment::now()),
                 }
+                false
             }
             Ok(Check::Changed(tree)) => {
                 self.recovered();
-                self.build(tree, started).await;
+                match self.floor.as_ref().and_then(|floor| floor.refusal(&tree)) {
+                    Some(refusal) => self.refuse(refusal),
+                    None => self.build(tree, started).await,
+                }
+                true
             }
             Err(Trouble::Refused(refusal)) => {
                 self.recovered();
                 self.refuse(refusal);
+                true
             }
             Err(Trouble::Failed(failure)) => {
                 let failure = Arc::new(failure);
                 self.pace.failed();
                 self.publisher.fail(Arc::clone(&failure), Moment::now());
                 self.report.failed(&failure, &self.publisher.current());
+                false
             }
         }
     }
@@ -232,24 +316,27 @@ impl Poller {
     }
 
     async fn build(&mut self, tree: Tree, started: Instant) {
+        let tree = Arc::new(tree);
         let revision = tree.revision().clone();
         let build = Arc::clone(&self.build);
-        // A fault in the compiler must not end the loop, and would come again with the same tree: it is a refusal.
-        let compiled = tokio::task::spawn_blocking(move || {
-            catch_unwind(AssertUnwindSafe(|| build(&tree))).ok()
-        });
-        let compiled = compiled.await.ok().flatten().unwrap_or_else(|| Built {
-            errors: 1,
-            lines: vec!["error[internal]: the compiler ended in a fault of its own".to_owned()],
-            ..Built::default()
-        });
-        match compiled.snapshot {
+        let source = Arc::clone(&tree);
+        let compiled = tokio::task::spawn_blocking(move || restore::compiled(&*build, &source));
+        let mut compiled = compiled.await.unwrap_or_default();
+        match compiled.snapshot.take() {
             Some(snapshot) if compiled.errors == 0 => {
                 self.known = Some(revision);
                 self.refusal = None;
+                if let Some(floor) = &mut self.floor {
+                    floor.published(tree.commit());
+                }
+                self.notice_gap(&tree);
                 self.publisher.publish(snapshot, Moment::now());
                 let publication = self.publisher.current();
-                report::published(&publication, compiled.warnings, &compiled.lines, started);
+                let signer = tree.commit().and_then(|commit| commit.principal.as_deref());
+                report::published(&publication, signer, &compiled, started);
+                if let Some(keeper) = &self.keeper {
+                    keeper.keep(tree);
+                }
             }
             _ => self.refuse(Refusal {
                 revision,
@@ -257,6 +344,15 @@ impl Poller {
                 warnings: compiled.warnings,
                 lines: compiled.lines,
             }),
+        }
+    }
+
+    /// A commit that does not follow on the one that is served: others may have served those between.
+    fn notice_gap(&mut self, tree: &Tree) {
+        let publication = self.publisher.current();
+        let served = publication.revision();
+        if served.is_some() && served != tree.parent() {
+            self.publisher.missed(Duration::ZERO, Moment::now());
         }
     }
 

@@ -1,15 +1,44 @@
 //! How long to wait before the next check.
 
-use std::time::Duration;
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
 
 /// The shortest interval: a remote is asked once a second at most.
-const MIN_INTERVAL: Duration = Duration::from_secs(1);
+pub(super) const MIN_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The longest pause after a failure: how late a server may notice that its remote is back.
 const MAX_BACK_OFF: Duration = Duration::from_mins(5);
 
 /// How far the regular pause strays to either side, as a share, so that a fleet of servers does not ask in step.
 const JITTER: f64 = 0.1;
+
+/// How many checks for ids that nobody here knows may find nothing in [`WONDER_TIME`]: anybody can make such ids up, and a
+/// git host would soon answer this server no more.
+const MAX_WONDERS: usize = 10;
+
+/// See [`MAX_WONDERS`].
+const WONDER_TIME: Duration = Duration::from_mins(10);
+
+/// The checks for ids that nobody here knows.
+#[derive(Debug, Default)]
+pub(super) struct Wonders {
+    /// When the last ones that found nothing ended.
+    in_vain: VecDeque<Instant>,
+}
+
+impl Wonders {
+    pub(super) fn may_check(&mut self, now: Instant) -> bool {
+        let is_over = |at: &Instant| now.saturating_duration_since(*at) >= WONDER_TIME;
+        while self.in_vain.front().is_some_and(is_over) {
+            self.in_vain.pop_front();
+        }
+        self.in_vain.len() < MAX_WONDERS
+    }
+
+    pub(super) fn found_nothing(&mut self, now: Instant) {
+        self.in_vain.push_back(now);
+    }
+}
 
 /// The pauses between checks.
 #[derive(Debug)]
@@ -33,6 +62,10 @@ impl Pace {
 
     pub(super) fn failed(&mut self) {
         self.failures = self.failures.saturating_add(1);
+    }
+
+    pub(super) fn is_backing_off(&self) -> bool {
+        self.failures > 0
     }
 
     /// The pause that follows the last check; `random` is between 0 and 1. After failures it is anything up to a bound
@@ -74,6 +107,20 @@ mod tests {
         assert_eq!(bounds, [30, 60, 120, 240, 300, 300]);
         pace.succeeded();
         assert_eq!(pace.pause(0.5), INTERVAL);
+    }
+
+    #[test]
+    fn ten_checks_in_vain_are_enough_for_ten_minutes() {
+        let start = Instant::now();
+        let mut wonders = Wonders::default();
+        for second in 0..10 {
+            assert!(wonders.may_check(start));
+            wonders.found_nothing(start + Duration::from_secs(second));
+        }
+        assert!(!wonders.may_check(start + Duration::from_secs(599)));
+        assert!(wonders.may_check(start + Duration::from_mins(10)));
+        wonders.found_nothing(start + Duration::from_mins(10));
+        assert!(!wonders.may_check(start + Duration::from_mins(10)));
     }
 
     #[test]

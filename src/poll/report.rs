@@ -3,9 +3,10 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use super::millis;
+use super::{Built, millis};
 use crate::publish::{Failure, Publication, Refusal};
 use crate::snapshot::Counts;
+use crate::tree::Revision;
 
 /// How many diagnostics of one revision are logged: a screenful; the rest is a count, and `gitboot validate` shows all.
 const MAX_LINES: usize = 20;
@@ -45,8 +46,8 @@ impl Report {
 /// One line for a publication; its warnings are for `gitboot validate`.
 pub(super) fn published(
     publication: &Publication,
-    warnings: usize,
-    lines: &[String],
+    signer: Option<&str>,
+    built: &Built,
     started: Instant,
 ) {
     let Some(snapshot) = publication.snapshot.as_deref() else {
@@ -64,14 +65,44 @@ pub(super) fn published(
         assignments,
         machines,
         configs,
-        warnings,
+        warnings = built.warnings,
+        signer,
         millis = millis(started.elapsed()),
         "revision {} published",
         snapshot.revision().short()
     );
+    for line in built.lines.iter().take(MAX_LINES) {
+        tracing::debug!("{line}");
+    }
+}
+
+/// One line for what is served again after a restart.
+pub(super) fn restored(publication: &Publication, lines: &[String], started: Instant) {
+    let (Some(revision), Some(at)) = (publication.revision(), publication.published_at) else {
+        return;
+    };
+    tracing::info!(
+        revision = revision.as_str(),
+        millis = millis(started.elapsed()),
+        "revision {} published from the state directory as of {} ago, until the repository answers",
+        revision.short(),
+        Coarse(at.wall.elapsed().unwrap_or_default())
+    );
     for line in lines.iter().take(MAX_LINES) {
         tracing::debug!("{line}");
     }
+}
+
+/// One line for a stored revision that this version refuses, then its diagnostics.
+pub(super) fn not_restored(revision: &Revision, errors: usize, lines: &[String]) {
+    tracing::warn!(
+        revision = revision.as_str(),
+        errors,
+        "revision {} in the state directory is not served: this server refuses it ({})",
+        revision.short(),
+        counted(errors, "error")
+    );
+    diagnostics(lines);
 }
 
 /// One line for a refusal, then its diagnostics.
@@ -85,10 +116,14 @@ pub(super) fn refused(refusal: &Refusal, publication: &Publication) {
         counted(refusal.errors, "error"),
         Still(publication)
     );
-    for line in refusal.lines.iter().take(MAX_LINES) {
+    diagnostics(&refusal.lines);
+}
+
+fn diagnostics(lines: &[String]) {
+    for line in lines.iter().take(MAX_LINES) {
         tracing::warn!("{line}");
     }
-    if let Some(more @ 1..) = refusal.lines.len().checked_sub(MAX_LINES) {
+    if let Some(more @ 1..) = lines.len().checked_sub(MAX_LINES) {
         tracing::warn!("and {more} more");
     }
 }

@@ -60,6 +60,8 @@ pub struct Failure {
 /// How the last attempt to bring the served state up to date ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
+    /// What was served before a restart is served again; the remote has not been asked yet.
+    Restored,
     /// The remote's revision is the one that is served.
     Published,
     /// The remote's revision has errors; what was served before still is.
@@ -77,8 +79,21 @@ pub struct Attempt {
     pub at: Moment,
 }
 
+/// What it means that nobody here knows the id of a config.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Absence {
+    /// As of the last check there is no such config.
+    Known,
+    /// Another replica may have handed the id out from a commit that was never served here.
+    Missed,
+    /// The remote cannot be read, and another replica may be ahead.
+    Away,
+    /// The remote cannot be read, and has not been for so long that nobody waits any more.
+    Gone,
+}
+
 /// Everything that an answer may be made of, as it was at one moment.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Publication {
     /// What is served; `None` before the first publication.
     pub snapshot: Option<Arc<Snapshot>>,
@@ -89,9 +104,38 @@ pub struct Publication {
     /// When the remote last answered; a refused revision is an answer too.
     pub last_good_check: Option<Instant>,
     retained: Arc<Retained>,
+    /// Until when ids may be asked for that others have handed out and that were never known here.
+    missed_until: Option<Instant>,
+    /// How long the remote may be away until ids that are not known here are taken for wrong ones.
+    patience: Option<Patience>,
+}
+
+/// How long superseded configs are kept, counted from the start where the remote has not answered yet.
+#[derive(Clone, Copy, Debug)]
+struct Patience {
+    start: Instant,
+    retain: Duration,
 }
 
 impl Publication {
+    /// What it means that neither [`Self::config`] nor [`Self::config_dir`] knows an id.
+    #[must_use]
+    pub fn absence(&self, now: Instant) -> Absence {
+        let last = self.last_attempt.as_ref().map(|attempt| &attempt.outcome);
+        let is_away = matches!(last, Some(Outcome::Failed(_)));
+        let waits = self.patience.is_some_and(|Patience { start, retain }| {
+            let last_good = self.last_good_check.unwrap_or(start);
+            now.saturating_duration_since(last_good) < retain
+        });
+        let missed = self.missed_until.is_some_and(|until| now < until);
+        match (is_away, waits, missed) {
+            (true, true, _) => Absence::Away,
+            (true, false, _) => Absence::Gone,
+            (false, _, true) => Absence::Missed,
+            (false, _, false) => Absence::Known,
+        }
+    }
+
     /// The config of this id with the revision that it comes from: of the snapshot, else one that was superseded less
     /// than `--retain` ago.
     #[must_use]
@@ -141,7 +185,11 @@ impl Publisher {
     /// An empty publication point. Superseded configs stay reachable for `retain`; zero keeps none.
     #[must_use]
     pub fn new(retain: Duration) -> (Self, Current) {
-        let cell = Arc::new(ArcSwap::from_pointee(Publication::default()));
+        let start = Instant::now();
+        let cell = Arc::new(ArcSwap::from_pointee(Publication {
+            patience: Some(Patience { start, retain }),
+            ..Publication::default()
+        }));
         let current = Current(Arc::clone(&cell));
         (Self { cell, retain }, current)
     }
@@ -172,6 +220,46 @@ impl Publisher {
             }),
             last_good_check: Some(now.instant),
             retained,
+            ..Publication::clone(&before)
+        }));
+    }
+
+    /// Serves again what was served before a restart, since `published_at`, until the remote answers.
+    pub fn restore(&mut self, snapshot: Snapshot, published_at: Moment, now: Moment) {
+        let before = self.cell.load_full();
+        self.cell.store(Arc::new(Publication {
+            snapshot: Some(Arc::new(snapshot)),
+            published_at: Some(published_at),
+            last_attempt: Some(Attempt {
+                outcome: Outcome::Restored,
+                at: now,
+            }),
+            ..Publication::clone(&before)
+        }));
+    }
+
+    /// Retains for `left` what `earlier` holds and what is served does not, unless it is retained already.
+    pub fn retain(&mut self, earlier: &Snapshot, left: Duration, now: Moment) {
+        let before = self.cell.load_full();
+        let expires = now.instant.checked_add(left.min(self.retain));
+        let (Some(served), Some(expires)) = (&before.snapshot, expires) else {
+            return;
+        };
+        let retained = before.retained.with(earlier, served, now.instant, expires);
+        self.cell.store(Arc::new(Publication {
+            retained: Arc::new(retained),
+            ..Publication::clone(&before)
+        }));
+    }
+
+    /// Records that others may have handed out ids that were never known here, up to this long ago.
+    pub fn missed(&mut self, ago: Duration, now: Moment) {
+        let left = self.retain.saturating_sub(ago);
+        let before = self.cell.load_full();
+        let until = now.instant.checked_add(left);
+        self.cell.store(Arc::new(Publication {
+            missed_until: until.max(before.missed_until),
+            ..Publication::clone(&before)
         }));
     }
 
@@ -191,15 +279,11 @@ impl Publisher {
     }
 
     fn record(&mut self, outcome: Outcome, good: Option<Instant>, at: Moment) {
-        let before = self.cell.load();
-        let after = Publication {
-            snapshot: before.snapshot.clone(),
-            published_at: before.published_at,
+        let before = self.cell.load_full();
+        self.cell.store(Arc::new(Publication {
             last_attempt: Some(Attempt { outcome, at }),
             last_good_check: good.or(before.last_good_check),
-            retained: Arc::clone(&before.retained),
-        };
-        drop(before);
-        self.cell.store(Arc::new(after));
+            ..Publication::clone(&before)
+        }));
     }
 }

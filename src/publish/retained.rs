@@ -83,6 +83,27 @@ impl Retained {
         dirs.retain(|(id, _)| next.config_dir(*id).is_none());
         within(configs, dirs, MAX_BYTES)
     }
+
+    /// What to keep when it turns out that `earlier` was served before `served`: what is kept already until its own time,
+    /// and until `expires` what stands in neither.
+    pub(super) fn with(
+        &self,
+        earlier: &Snapshot,
+        served: &Snapshot,
+        now: Instant,
+        expires: Instant,
+    ) -> Self {
+        let revision = earlier.revision();
+        let configs = earlier
+            .configs()
+            .filter(|(id, _)| served.config(*id).is_none() && !self.configs.contains_key(id));
+        let dirs = earlier
+            .config_dirs()
+            .filter(|(id, _)| served.config_dir(*id).is_none() && !self.dirs.contains_key(id));
+        let configs = left_over(&self.configs, configs, revision, now, expires);
+        let dirs = left_over(&self.dirs, dirs, revision, now, expires);
+        within(configs, dirs, MAX_BYTES)
+    }
 }
 
 /// The entries of `kept` that are not over yet, and those of the snapshot that is going.

@@ -16,6 +16,7 @@ use crate::label::FixedLabels;
 use crate::poll::{Build, Desired, Poke, Poller};
 use crate::publish::Publisher;
 use crate::render::BaseUrl;
+use crate::state::State;
 
 /// Everything that a server is told.
 #[derive(Clone, Debug)]
@@ -50,6 +51,10 @@ pub struct Wiring {
     pub desired: Box<dyn Desired>,
     /// What makes a snapshot of it.
     pub build: Arc<Build>,
+    /// Where publications survive a restart; `None` keeps everything in memory.
+    pub state: Option<State>,
+    /// Whether a commit that is older than the last one that was published is refused.
+    pub refuses_rollbacks: bool,
 }
 
 /// A server whose addresses are bound; connections wait in the kernel's queue until [`Server::run`] takes them.
@@ -93,9 +98,18 @@ impl Server {
         } = self;
         let draining = Arc::new(AtomicBool::new(false));
         let (publisher, current) = Publisher::new(settings.retain);
-        let poller = Poller::new(wiring.desired, wiring.build, publisher, settings.interval);
+        let mut poller = Poller::new(wiring.desired, wiring.build, publisher, settings.interval);
+        if let Some(state) = wiring.state {
+            poller = poller.with_state(state);
+        }
+        if wiring.refuses_rollbacks {
+            poller = poller.refusing_rollbacks();
+        }
         let poke = poller.poke();
-        let service = http::service(current, Arc::new(route_settings(&settings, &draining)));
+        let service = http::service(
+            current,
+            Arc::new(route_settings(&settings, &poke, &draining)),
+        );
         let door = Door::new(settings.limits);
         for listener in listeners {
             tracing::info!("listening on http://{}", listener.address());
@@ -119,7 +133,7 @@ impl Server {
     }
 }
 
-fn route_settings(settings: &Settings, draining: &Arc<AtomicBool>) -> http::Settings {
+fn route_settings(settings: &Settings, poke: &Poke, draining: &Arc<AtomicBool>) -> http::Settings {
     http::Settings {
         external_url: settings.external_url.clone(),
         fixed_labels: settings.fixed_labels.clone(),
@@ -128,6 +142,7 @@ fn route_settings(settings: &Settings, draining: &Arc<AtomicBool>) -> http::Sett
         ready_max_age: settings.ready_max_age,
         max_header_bytes: settings.limits.max_header_bytes,
         starting_until: Instant::now() + http::STARTING,
+        poke: Some(poke.clone()),
         draining: Arc::clone(draining),
     }
 }

@@ -17,8 +17,10 @@ pub enum ErrorClass {
     Refused,
     /// The TLS handshake failed: an unknown authority, an expired certificate, a wrong name.
     Tls,
-    /// The remote wants credentials, or other ones.
+    /// The remote wants credentials, or other ones, or a file that holds them cannot be used.
     Auth,
+    /// The host key of an ssh server is unknown, or another than the one that is known.
+    HostKey,
     /// There is no repository at this address.
     NotFound,
     /// The repository has no such branch, tag or commit.
@@ -39,6 +41,8 @@ pub enum ErrorClass {
     Content,
     /// The commit has no folder at `--path`.
     PathMissing,
+    /// The commit is not signed by one of `--allowed-signers-file`, or nobody knows who is allowed.
+    Signature,
     /// The repository uses a format that this program does not read.
     Unsupported,
     /// The caller asked to stop.
@@ -54,8 +58,9 @@ impl ErrorClass {
             Self::Refused => "refused",
             Self::Tls => "tls",
             Self::Auth => "auth",
-            Self::NotFound => "not-found",
-            Self::RefNotFound => "ref-not-found",
+            Self::HostKey => "host_key",
+            Self::NotFound => "not_found",
+            Self::RefNotFound => "ref_not_found",
             Self::Timeout => "timeout",
             Self::Protocol => "protocol",
             Self::Server => "server",
@@ -63,7 +68,8 @@ impl ErrorClass {
             Self::Corrupt => "corrupt",
             Self::Disk => "disk",
             Self::Content => "content",
-            Self::PathMissing => "path-missing",
+            Self::PathMissing => "path_missing",
+            Self::Signature => "signature",
             Self::Unsupported => "unsupported",
             Self::Interrupted => "interrupted",
         }
@@ -119,12 +125,14 @@ impl SourceError {
             | ErrorClass::Interrupted => true,
             ErrorClass::Tls
             | ErrorClass::Auth
+            | ErrorClass::HostKey
             | ErrorClass::NotFound
             | ErrorClass::RefNotFound
             | ErrorClass::Protocol
             | ErrorClass::Limit
             | ErrorClass::Content
             | ErrorClass::PathMissing
+            | ErrorClass::Signature
             | ErrorClass::Unsupported => false,
         }
     }

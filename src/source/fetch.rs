@@ -1,4 +1,4 @@
-//! A repository over http: ask for one ref, and when it moved, fetch one commit without its history.
+//! A repository somewhere else: ask for one ref, and when it moved, fetch one commit without its history.
 
 use std::num::NonZeroU32;
 use std::path::PathBuf;
@@ -14,16 +14,16 @@ use gix::protocol::fetch::negotiate::{Action, Round, one_round};
 use gix::protocol::fetch::{Arguments, Context, Negotiate, Options, Response, Shallow, Tags};
 use gix::protocol::handshake::Ref;
 use gix::protocol::ls_refs::RefPrefixes;
-use gix::protocol::transport::client::blocking_io::http::Transport;
-use gix::protocol::transport::{Protocol, Service};
+use gix::protocol::transport::Service;
+use gix::protocol::transport::client::blocking_io::Transport as Conversation;
 use gix::protocol::{Handshake, LsRefsCommand};
-use reqwest::Url;
 
-use super::error::{ErrorClass, SourceError, cause};
-use super::http::{Client, Session, Watch};
+use super::error::{ErrorClass, SourceError, cause, causes};
 use super::remote::{Check, Settings};
 use super::store::Store;
+use super::transport::Transport;
 use super::unpacked::{Reporter, Unpacked};
+use super::watch::Watch;
 use super::{reference, walk};
 use crate::tree::{Revision, Tree};
 
@@ -36,26 +36,17 @@ const WATCHDOG_TICK: Duration = Duration::from_millis(50);
 /// What we call ourselves in the protocol.
 const AGENT: &str = concat!("gitboot/", env!("CARGO_PKG_VERSION"));
 
-/// Fetches from one repository over http.
+/// Fetches from one repository.
 #[derive(Debug)]
 pub(super) struct Fetcher {
-    client: Client,
-    url: Url,
+    transport: Transport,
     /// Where the stores are made.
     folder: PathBuf,
 }
 
 impl Fetcher {
-    pub(super) fn new(
-        url: &Url,
-        folder: PathBuf,
-        settings: &Settings,
-    ) -> Result<Self, SourceError> {
-        Ok(Self {
-            client: Client::new(url, settings.git_timeout)?,
-            url: url.clone(),
-            folder,
-        })
+    pub(super) fn new(transport: Transport, folder: PathBuf) -> Self {
+        Self { transport, folder }
     }
 
     /// Asks for the ref, and fetches when it is not at `known`.
@@ -72,17 +63,18 @@ impl Fetcher {
     }
 
     fn check_watched(
-        &self,
+        &mut self,
         settings: &Settings,
         known: Option<&Revision>,
         watch: &Watch<'_>,
     ) -> Result<Check, SourceError> {
-        let mut connection = Connection::open(&self.client, &self.url, watch)?;
+        let mut connection = Connection::open(self.transport.open(watch)?)?;
         let wanted = settings.reference.as_deref();
         let refs = connection.list(&reference::candidates(wanted))?;
         let (commit, is_advertised) = resolve(wanted, &refs)?;
         let revision = Revision::new(&commit.to_string());
         if let Some(known) = known.filter(|known| **known == revision) {
+            connection.close();
             return Ok(Check::Unchanged(known.clone()));
         }
         watch.extend(settings.fetch_timeout, settings.wire_bytes);
@@ -104,16 +96,12 @@ impl Fetcher {
 
 /// A conversation with the remote.
 struct Connection<'a> {
-    transport: Transport<Session<'a>>,
+    transport: Box<dyn Conversation + 'a>,
     handshake: Handshake,
 }
 
 impl<'a> Connection<'a> {
-    fn open(client: &'a Client, url: &Url, watch: &'a Watch<'a>) -> Result<Self, SourceError> {
-        let url = gix::url::parse(url.as_str())
-            .map_err(|error| protocol("the URL is not understood", &error))?;
-        let mut transport =
-            Transport::new_http(Session::new(client, watch), url, Protocol::V2, false);
+    fn open(mut transport: Box<dyn Conversation + 'a>) -> Result<Self, SourceError> {
         let handshake = gix::protocol::handshake(
             &mut transport,
             Service::UploadPack,
@@ -121,7 +109,14 @@ impl<'a> Connection<'a> {
             Vec::new(),
             &mut Discard,
         )
-        .map_err(|error| protocol("the remote does not answer as a git server", &error))?;
+        .map_err(|error| match causes(&error) {
+            // What a `git daemon` says, to whoever it may be.
+            said if said.contains("access denied or repository not exported") => {
+                let message = "the remote has no repository at this path, or does not export it";
+                SourceError::new(ErrorClass::NotFound, message)
+            }
+            _ => protocol("the remote does not answer as a git server", &error),
+        })?;
         let format = handshake.capabilities.capability("object-format");
         if let Some(format) = format.and_then(|format| format.value().map(ToOwned::to_owned))
             && format != "sha1"
@@ -147,6 +142,12 @@ impl<'a> Connection<'a> {
         LsRefsCommand::new(Some(prefixes), &self.handshake.capabilities, agent())
             .invoke_blocking(&mut self.transport, &mut Discard, false)
             .map_err(|error| protocol("the remote does not list its refs", &error))
+    }
+
+    /// Says goodbye to a server that waits for more.
+    fn close(mut self) {
+        // The answer is known; how the conversation ends changes nothing.
+        let _ = gix::protocol::indicate_end_of_interaction(&mut self.transport, false);
     }
 
     /// Fetches `commit` without its history into the store.
@@ -248,13 +249,7 @@ fn read(
     let folder = store.objects_folder();
     let objects = gix::odb::at(&folder, commit.kind())
         .map_err(|error| SourceError::disk("cannot read the objects in", &folder, &error))?;
-    walk::read_commit(
-        &objects,
-        commit,
-        settings.path.as_ref(),
-        &settings.limits,
-        stop,
-    )
+    walk::read_commit(&objects, commit, &settings.scope(), stop)
 }
 
 /// Runs `work` with a flag that is set when the caller wants to stop, the time is over or too much was unpacked, so

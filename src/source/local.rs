@@ -45,13 +45,7 @@ fn check_once(
     if let Some(known) = known.filter(|known| **known == revision) {
         return Ok(Check::Unchanged(known.clone()));
     }
-    let tree = walk::read_commit(
-        &repository.objects,
-        commit,
-        settings.path.as_ref(),
-        &settings.limits,
-        interrupt,
-    )?;
+    let tree = walk::read_commit(&repository.objects, commit, &settings.scope(), interrupt)?;
     Ok(Check::Changed(tree))
 }
 
@@ -76,8 +70,12 @@ pub fn read_revision(dir: &Path, revision: &str, limits: &Limits) -> Result<Tree
     walk::read_commit(
         &repository.objects,
         commit,
-        path.as_ref(),
-        limits,
+        &walk::Scope {
+            path: path.as_ref(),
+            limits,
+            allow_empty: false,
+            allowed_signers: None,
+        },
         &AtomicBool::new(false),
     )
 }

@@ -1,6 +1,6 @@
 //! Desired state as bytes: a git repository, far or near, or a folder of files, read into a [`Tree`](crate::tree::Tree).
 //!
-//! * A repository over http is asked for one ref, and only when it moved for the objects of that one commit. They go
+//! * A repository over https, ssh or git's own protocol is asked for one ref, and only when it moved for the objects of that one commit. They go
 //!   into a folder of their own that is removed when the tree is read, so that no lock, no damaged pack and no pile of
 //!   packs can stand in the way of the next fetch.
 //! * A repository of this machine is read in place.
@@ -8,6 +8,8 @@
 //!
 //! This is the only room that knows git, HTTP clients and TLS.
 
+mod credentials;
+mod daemon;
 mod directory;
 mod error;
 mod fetch;
@@ -17,13 +19,20 @@ mod meter;
 mod reference;
 mod remote;
 pub mod seed;
+mod signature;
+mod ssh;
 mod store;
+mod stream;
+mod transport;
 mod unpacked;
 mod url;
 mod walk;
+mod watch;
 
+pub use credentials::{Credentials, CredentialsError, ProxyUrl};
 pub use directory::read_directory;
 pub use error::{ErrorClass, SourceError};
 pub use local::read_revision;
 pub use remote::{Check, Remote, Settings};
+pub use signature::{AllowedSigners, AllowedSignersError, SignatureError, Verified, verify};
 pub use url::{RepoUrl, RepoUrlError};

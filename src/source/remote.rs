@@ -4,10 +4,13 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use super::credentials::Credentials;
 use super::error::{ErrorClass, SourceError};
 use super::fetch::Fetcher;
+use super::transport::Transport;
 use super::url::{Place, RepoUrl};
-use super::{local, store};
+use super::walk::Scope;
+use super::{local, signature, store};
 use crate::tree::{Limits, RepoPath, Revision, Tree};
 
 /// Which tree to read, from where, and how much of it.
@@ -15,6 +18,8 @@ use crate::tree::{Limits, RepoPath, Revision, Tree};
 pub struct Settings {
     /// Where the repository is.
     pub repo: RepoUrl,
+    /// What the remote asks for and is checked by; has to fit the repository.
+    pub credentials: Credentials,
     /// A full ref, else a branch, else a tag, else a full commit id; `None` means the repository's `HEAD`.
     pub reference: Option<String>,
     /// The folder that is served; `None` means the root.
@@ -34,6 +39,11 @@ pub struct Settings {
     pub fetch_timeout: Duration,
     /// Whether a commit without the folder at `path` is an empty tree and not an error.
     pub allow_empty: bool,
+    /// A list in OpenSSH's format of whose signatures count, read anew at each check; `None` means that commits need
+    /// no signature.
+    pub allowed_signers: Option<PathBuf>,
+    /// Whether a commit may be published that is older than the last one; only with `allowed_signers` it may not.
+    pub allow_rollback: bool,
 }
 
 impl Settings {
@@ -51,6 +61,7 @@ impl Settings {
     pub fn new(repo: RepoUrl) -> Self {
         Self {
             repo,
+            credentials: Credentials::default(),
             reference: None,
             path: None,
             state_dir: None,
@@ -60,6 +71,24 @@ impl Settings {
             git_timeout: Self::DEFAULT_GIT_TIMEOUT,
             fetch_timeout: Self::DEFAULT_FETCH_TIMEOUT,
             allow_empty: false,
+            allowed_signers: None,
+            allow_rollback: false,
+        }
+    }
+
+    /// Whether a commit that is older than the last one is refused.
+    #[must_use]
+    pub fn refuses_rollbacks(&self) -> bool {
+        self.allowed_signers.is_some() && !self.allow_rollback
+    }
+
+    /// What of a commit is read.
+    pub(super) fn scope(&self) -> Scope<'_> {
+        Scope {
+            path: self.path.as_ref(),
+            limits: &self.limits,
+            allow_empty: self.allow_empty,
+            allowed_signers: self.allowed_signers.as_deref(),
         }
     }
 }
@@ -81,6 +110,16 @@ pub struct Remote {
     settings: Settings,
     /// `None` for a repository of this machine.
     fetcher: Option<Fetcher>,
+    /// The commit whose signature was refused last.
+    refused: Option<Unsigned>,
+}
+
+/// A commit whose signature was refused.
+#[derive(Debug)]
+struct Unsigned {
+    revision: Revision,
+    /// The list of allowed signers that it was refused by; with another one it may be accepted.
+    list: Option<Result<Vec<u8>, String>>,
 }
 
 impl Remote {
@@ -89,15 +128,19 @@ impl Remote {
     /// # Errors
     /// When the folder cannot be made, or when TLS cannot be set up.
     pub fn new(settings: Settings) -> Result<Self, SourceError> {
-        let fetcher = match settings.repo.place() {
-            Place::Http(url) => {
-                let folder = fetch_folder(&settings)?;
-                store::sweep(&folder);
-                Some(Fetcher::new(url, folder, &settings)?)
-            }
-            Place::Local(_) => None,
+        let fetcher = if let Place::Local(_) = settings.repo.place() {
+            None
+        } else {
+            let folder = fetch_folder(&settings)?;
+            store::sweep(&folder);
+            let transport = Transport::new(&settings, &folder)?;
+            transport.map(|transport| Fetcher::new(transport, folder))
         };
-        Ok(Self { settings, fetcher })
+        Ok(Self {
+            settings,
+            fetcher,
+            refused: None,
+        })
     }
 
     /// Where the repository is and what is read from it.
@@ -118,26 +161,47 @@ impl Remote {
         known: Option<&Revision>,
         interrupt: &AtomicBool,
     ) -> Result<Check, SourceError> {
-        let result = match (self.settings.repo.place(), &mut self.fetcher) {
-            (Place::Http(_), Some(fetcher)) => fetcher.check(&self.settings, known, interrupt),
-            (Place::Local(path), _) => local::check(path, &self.settings, known, interrupt),
-            (Place::Http(_), None) => {
-                unreachable!("`new` makes a fetcher for every http repository")
-            }
+        let list = self.settings.allowed_signers.as_deref();
+        // Read before the commit is: a change in between is seen at the next check.
+        let list = list.map(signature::read_list);
+        let is_out = |known: &&Revision| {
+            let refused = self.refused.as_ref();
+            refused.is_some_and(|refused| refused.revision == **known && refused.list != list)
         };
-        match result {
-            Err(error) if self.settings.allow_empty && error.class() == ErrorClass::PathMissing => {
-                error
-                    .revision()
-                    .map(|revision| {
-                        Check::Changed(Tree::new(
-                            revision.clone(),
-                            std::collections::BTreeMap::new(),
-                        ))
-                    })
-                    .ok_or(error)
+        let known = known.filter(|known| !is_out(known));
+        let result = self.look(known, interrupt);
+        match &result {
+            Err(error) if error.class() == ErrorClass::Signature => {
+                let revision = error.revision().cloned();
+                self.refused = revision.map(|revision| Unsigned { revision, list });
             }
-            result => result,
+            Ok(Check::Changed(_)) => self.refused = None,
+            Ok(Check::Unchanged(_)) | Err(_) => {}
+        }
+        result
+    }
+
+    /// Ensures that a tree that was kept is of a commit that would still be accepted: one that is signed by somebody on
+    /// the list as it is now.
+    ///
+    /// # Errors
+    /// Says why not, with the class [`ErrorClass::Signature`] in most cases.
+    pub fn admit_again(&self, tree: &Tree) -> Result<(), SourceError> {
+        let list = self.settings.allowed_signers.as_deref();
+        list.map_or(Ok(()), |list| signature::admit_again(list, tree))
+    }
+
+    fn look(
+        &mut self,
+        known: Option<&Revision>,
+        interrupt: &AtomicBool,
+    ) -> Result<Check, SourceError> {
+        match (self.settings.repo.place(), &mut self.fetcher) {
+            (Place::Local(path), _) => local::check(path, &self.settings, known, interrupt),
+            (_, Some(fetcher)) => fetcher.check(&self.settings, known, interrupt),
+            (_, None) => {
+                unreachable!("`new` makes a fetcher for every repository that is not local")
+            }
         }
     }
 }

@@ -4,6 +4,7 @@
 //! This walk has its own stack, checks each name and asks for an object's size before its bytes.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
@@ -12,7 +13,8 @@ use gix::objs::{CommitRefIter, Find, FindHeader, Kind, TreeRefIter};
 
 use super::error::{ErrorClass, SourceError, printable};
 use super::meter::{Meter, over_bytes};
-use crate::tree::{Entry, Limits, RepoPath, Revision, Tree};
+use super::signature;
+use crate::tree::{Commit, Entry, Limits, RepoPath, Revision, Tree};
 
 /// The largest commit object in bytes; a message with a long signature stays far below.
 const MAX_COMMIT_BYTES: u64 = 4 << 20;
@@ -23,25 +25,38 @@ const MAX_FOLDER_BYTES: u64 = 16 << 20;
 pub(super) trait Objects: Find + FindHeader {}
 impl<T: Find + FindHeader> Objects for T {}
 
-/// Reads the files of `commit` below `path`.
+/// What of a commit is read, and whether.
+#[derive(Debug)]
+pub(super) struct Scope<'a> {
+    /// The folder that is read; `None` means the root.
+    pub(super) path: Option<&'a RepoPath>,
+    /// How much the tree may hold.
+    pub(super) limits: &'a Limits,
+    /// Whether a commit without the folder at `path` is an empty tree and not an error.
+    pub(super) allow_empty: bool,
+    /// The list of those of whom one must have signed the commit; `None` when nobody must.
+    pub(super) allowed_signers: Option<&'a Path>,
+}
+
+/// Reads the files of `commit`.
 pub(super) fn read_commit(
     objects: &impl Objects,
     commit: ObjectId,
-    path: Option<&RepoPath>,
-    limits: &Limits,
+    scope: &Scope<'_>,
     interrupt: &AtomicBool,
 ) -> Result<Tree, SourceError> {
     let revision = Revision::new(&commit.to_string());
     let mut walk = Walk {
         objects,
-        meter: Meter::new(limits),
+        checks_ids: scope.allowed_signers.is_some(),
+        meter: Meter::new(scope.limits),
         interrupt,
         entries: BTreeMap::new(),
         blobs: HashMap::new(),
         buffer: Vec::new(),
     };
-    match walk.run(commit, path) {
-        Ok(()) => Ok(Tree::new(revision, walk.entries)),
+    match walk.run(commit, scope) {
+        Ok(commit) => Ok(Tree::new(revision, walk.entries).with_commit(commit)),
         Err(error) => Err(error.of(&revision)),
     }
 }
@@ -57,6 +72,9 @@ struct Folder {
 
 struct Walk<'a, O> {
     objects: &'a O,
+    /// Whether objects are compared with their ids, which is all that binds files to a signature: what was fetched has
+    /// been, but a repository of this machine may hold anything.
+    checks_ids: bool,
     meter: Meter<'a>,
     interrupt: &'a AtomicBool,
     entries: BTreeMap<RepoPath, Entry>,
@@ -67,10 +85,16 @@ struct Walk<'a, O> {
 }
 
 impl<O: Objects> Walk<'_, O> {
-    fn run(&mut self, commit: ObjectId, path: Option<&RepoPath>) -> Result<(), SourceError> {
-        let root = self.tree_of(commit)?;
-        let root = match path {
-            Some(path) => self.descend(root, path)?,
+    fn run(&mut self, commit: ObjectId, scope: &Scope<'_>) -> Result<Commit, SourceError> {
+        let (root, mut commit) = self.commit(commit)?;
+        if let Some(list) = scope.allowed_signers {
+            commit.principal = Some(signature::admit(list, &commit.raw)?);
+        }
+        let root = match scope.path.map(|path| self.descend(root, path)) {
+            Some(Err(error)) if scope.allow_empty && error.class() == ErrorClass::PathMissing => {
+                return Ok(commit);
+            }
+            Some(found) => found?,
             None => root,
         };
         let mut folders = vec![Folder {
@@ -81,10 +105,11 @@ impl<O: Objects> Walk<'_, O> {
         while let Some(folder) = folders.pop() {
             self.read_folder(&folder, &mut folders)?;
         }
-        Ok(())
+        Ok(commit)
     }
 
-    fn tree_of(&self, commit: ObjectId) -> Result<ObjectId, SourceError> {
+    /// The root folder of a commit, and what else is known of it.
+    fn commit(&self, commit: ObjectId) -> Result<(ObjectId, Commit), SourceError> {
         let header = self.objects.try_header(&commit).ok().flatten();
         if let Some(header) = header.filter(|header| header.kind != Kind::Commit) {
             let message = format!(
@@ -101,11 +126,18 @@ impl<O: Objects> Walk<'_, O> {
             "the commit",
             &mut buffer,
         )?;
-        CommitRefIter::from_bytes(bytes, commit.kind())
-            .tree_id()
-            .map_err(|error| {
-                SourceError::caused(ErrorClass::Corrupt, "the commit cannot be read", &error)
-            })
+        let headers = || CommitRefIter::from_bytes(bytes, commit.kind());
+        let root = headers().tree_id().map_err(|error| {
+            SourceError::caused(ErrorClass::Corrupt, "the commit cannot be read", &error)
+        })?;
+        let first_parent = headers().parent_ids().next();
+        let commit = Commit {
+            time: headers().committer().map_or(0, |who| who.seconds()),
+            first_parent: first_parent.map(|id| Revision::new(&id.to_string())),
+            principal: None,
+            raw: Bytes::copy_from_slice(bytes),
+        };
+        Ok((root, commit))
     }
 
     /// The folder at `path` below the folder `id`.
@@ -239,6 +271,17 @@ impl<O: Objects> Walk<'_, O> {
             .try_find(&id, buffer)
             .map_err(|error| damaged(what, &error))?
             .ok_or_else(|| missing(what, id))?;
+        let is_right = || {
+            let computed = gix::objs::compute_hash(id.kind(), kind, found.data);
+            computed.is_ok_and(|computed| computed == id)
+        };
+        if self.checks_ids && !is_right() {
+            let message = format!(
+                "the object `{id}` of `{}` is not what its id says",
+                printable(what)
+            );
+            return Err(SourceError::new(ErrorClass::Corrupt, message));
+        }
         Ok(found.data)
     }
 }
@@ -312,8 +355,12 @@ mod tests {
             read_commit(
                 self,
                 id(0),
-                None,
-                &Limits::default(),
+                &Scope {
+                    path: None,
+                    limits: &Limits::default(),
+                    allow_empty: false,
+                    allowed_signers: None,
+                },
                 &AtomicBool::new(false),
             )
         }

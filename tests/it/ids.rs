@@ -578,7 +578,8 @@ proptest! {
     ) {
         let text = |values: &[u8]| {
             let [a, x, y, c] = values else { unreachable!() };
-            let prints: String = mentioned.iter().map(|path| format!("{{{{ values.{path} }}}} ")).collect();
+            let prints = mentioned.iter().map(|path| format!("{{{{ values.{path} }}}} "));
+            let prints = prints.collect::<Vec<_>>().concat();
             with_config(
                 &format!("\"{{{{ labels.serial|yaml }}}} {prints}\""),
                 &format!("  values: {{a: {a}, b: {{x: {x}, y: {y}}}, c: s{c}}}"),

@@ -5,13 +5,19 @@
 )]
 
 mod architecture;
+mod cli;
 mod diagnostics;
 mod http;
 mod ids;
+mod lag;
+mod log;
 mod poll;
 mod ranking;
+mod restart;
 mod serve;
+mod signed;
 mod source;
+mod state;
 mod support;
 mod values;
 mod yaml;

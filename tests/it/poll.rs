@@ -10,7 +10,7 @@ use gitboot::poll::{Build, Built, Desired, Poke, Poller, Trouble};
 use gitboot::publish::{Current, Failure, Outcome, Publisher, Refusal};
 use gitboot::snapshot::Snapshot;
 use gitboot::source::Check;
-use gitboot::tree::{Revision, Tree};
+use gitboot::tree::{Commit, Revision, Tree};
 use tokio::sync::watch;
 
 /// Long enough that only pokes start checks.
@@ -57,6 +57,18 @@ fn changed(revision: &str) -> Answer {
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "one of the answers of a remote")]
+fn changed_at(revision: &str, time: i64) -> Answer {
+    let commit = Commit {
+        time,
+        first_parent: None,
+        principal: None,
+        raw: Vec::new().into(),
+    };
+    let tree = Tree::new(Revision::new(revision), BTreeMap::new());
+    Ok(Check::Changed(tree.with_commit(commit)))
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "one of the answers of a remote")]
 fn unchanged(revision: &str) -> Answer {
     Ok(Check::Unchanged(Revision::new(revision)))
 }
@@ -95,6 +107,10 @@ struct Loop {
 
 impl Loop {
     fn start() -> Self {
+        Self::start_as(|poller| poller)
+    }
+
+    fn start_as(make: impl FnOnce(Poller) -> Poller) -> Self {
         let (answers, remote) = channel();
         let known = Arc::<Mutex<Vec<_>>>::default();
         let builds = Arc::new(AtomicUsize::new(0));
@@ -108,7 +124,12 @@ impl Loop {
             known: Arc::clone(&known),
         };
         let (publisher, current) = Publisher::new(Duration::ZERO);
-        let poller = Poller::new(Box::new(remote), count_and_build, publisher, NEVER);
+        let poller = make(Poller::new(
+            Box::new(remote),
+            count_and_build,
+            publisher,
+            NEVER,
+        ));
         let poke = poller.poke();
         let (stop, stopping) = watch::channel(false);
         let task = tokio::spawn(poller.run(stopping));
@@ -143,7 +164,11 @@ impl Loop {
 
     /// The loop begins with a check of its own; `next` waits for one that began after it.
     async fn started_with(answer: Answer) -> Self {
-        let started = Self::start();
+        Self::start().after(answer).await
+    }
+
+    async fn after(self, answer: Answer) -> Self {
+        let started = self;
         started.answers.send(answer).unwrap();
         while started.current.load().last_attempt.is_none() {
             tokio::task::yield_now().await;
@@ -213,6 +238,35 @@ async fn a_revision_that_can_never_be_a_tree_is_refused_once() {
         refusal("two", "error[limit]: too many files")
     );
     assert_eq!(poller.served().as_deref(), Some("one"));
+}
+
+#[tokio::test]
+async fn an_older_commit_is_refused_where_rollbacks_are() {
+    let poller = Loop::start_as(Poller::refusing_rollbacks);
+    let poller = poller.after(changed_at("one", 100)).await;
+    poller.next(changed_at("same-time", 100)).await;
+    assert_eq!(poller.served().as_deref(), Some("same-time"));
+    // A refused commit does not move the time.
+    poller.next(changed_at("bad", 300)).await;
+    poller.next(changed_at("two", 200)).await;
+    assert_eq!(poller.served().as_deref(), Some("two"));
+    poller.next(changed_at("older", 199)).await;
+    assert_eq!(poller.served().as_deref(), Some("two"));
+    let line = "error[rollback]: the commit is 1 s older than the one that is served; commit anew, or allow it with \
+                `--allow-rollback`";
+    assert_eq!(poller.outcome(), refusal("older", line));
+    poller.next(unchanged("older")).await;
+    assert_eq!(poller.outcome(), refusal("older", line));
+    assert_eq!(poller.builds.load(Ordering::Relaxed), 4);
+    poller.next(changed_at("three", 201)).await;
+    assert_eq!(poller.served().as_deref(), Some("three"));
+}
+
+#[tokio::test]
+async fn an_older_commit_is_published_where_rollbacks_are_allowed() {
+    let poller = Loop::started_with(changed_at("one", 100)).await;
+    poller.next(changed_at("older", 99)).await;
+    assert_eq!(poller.served().as_deref(), Some("older"));
 }
 
 #[tokio::test]

@@ -208,6 +208,35 @@ fn one_socket_takes_both_families() {
     );
 }
 
+#[test]
+fn every_listener_answers_with_its_own_address() {
+    let repo = Repository::with_files(&[
+        ("profile.yaml", PROFILE),
+        (
+            "rack.yaml",
+            &ASSIGNMENT.replace("machines:", "isDefault: true\n  # machines:"),
+        ),
+    ]);
+    let mut server = start(&repo, &["--listen=127.0.0.1:0", "--listen=[::1]:0"]);
+    let addresses = [server.address(), server.address(), server.address()];
+    server.line_with("published");
+    for address in addresses {
+        let base = format!("http://{address}/config/");
+        for request in [
+            "GET /ipxe HTTP/1.0\r\n\r\n".to_owned(),
+            format!("GET /ipxe HTTP/1.1\r\nHost: {address}\r\n\r\n"),
+        ] {
+            let mut client = Client::connect(address);
+            client.send(request);
+            let response = client.response();
+            assert_eq!(response.status, 200);
+            assert_eq!(response.text().matches(&base).count(), 2, "{response:?}");
+        }
+    }
+    server.signal("INT");
+    assert_eq!(server.end().code, Some(0));
+}
+
 const PROFILE: &str = "\
 apiVersion: gitboot.dev/v1alpha1
 kind: Profile
@@ -298,7 +327,7 @@ fn a_push_changes_what_a_machine_boots_and_a_boot_in_flight_goes_on() {
 #[test]
 fn every_answer_to_a_machine_is_one_line() {
     let repo = Repository::with_files(&[("profile.yaml", PROFILE), ("rack.yaml", ASSIGNMENT)]);
-    let mut server = start(&repo, &["--log-format=json"]);
+    let mut server = start(&repo, &["--log-format=json", "--retain=0"]);
     let address = server.address();
     server.line_with("published");
     let mut answered = |target: &str| {
@@ -373,5 +402,5 @@ fn no_label_forges_a_log_line() {
     );
     assert_eq!(get(address, "/ipxe?serial=a%E2%80%AEb").status, 404);
     let line = server.line_with("answered");
-    assert!(line.contains("serial=a\\u{202e}b"), "{line}");
+    assert!(line.contains("serial=\"a\\\\u{202e}b\""), "{line}");
 }

@@ -1,5 +1,7 @@
 //! Who wins, and where that cannot be told.
 
+use std::fmt::Write as _;
+
 use super::super::{Diagnostic, Location, names};
 
 /// Two that one machine could satisfy, at equal rank.
@@ -31,7 +33,7 @@ pub fn overlap<'a>(at: Location, name: &str, others: impl Iterator<Item = &'a st
     let others: Vec<&str> = others.collect();
     let mut listed = names(others.iter().take(SHOWN).copied());
     if others.len() > SHOWN {
-        listed.push_str(&format!(" and {} more", others.len() - SHOWN));
+        let _ = write!(listed, " and {} more", others.len() - SHOWN);
     }
     Diagnostic::warning(
         "class-overlap",

@@ -9,9 +9,9 @@ use bytes::{Buf as _, Bytes};
 use reqwest::header::HeaderMap;
 use reqwest::{Method, Response, Url};
 
-use super::watch::Pace;
-use super::{Shared, accept, failed};
+use super::Shared;
 use crate::source::error::SourceError;
+use crate::source::watch::Pace;
 
 /// A request and its response. A POST request is sent when its body is complete: at the first look at the response.
 pub(super) struct Exchange<'a> {
@@ -52,7 +52,7 @@ impl<'a> Exchange<'a> {
             let response = self
                 .shared
                 .send(Method::POST, url, headers, upload.take())?;
-            self.response = Some(accept(response)?);
+            self.response = Some(self.shared.client.accept(response)?);
         }
         Ok(self.response.as_mut())
     }
@@ -66,7 +66,7 @@ impl<'a> Exchange<'a> {
         let started = Instant::now();
         let chunk = shared
             .wait(response.chunk())?
-            .map_err(|error| failed(&error))?;
+            .map_err(|error| shared.client.failed(&error))?;
         let Some(chunk) = chunk else {
             self.response = None;
             return Ok(Bytes::new());

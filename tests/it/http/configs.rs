@@ -204,7 +204,7 @@ fn later(moment: Moment, seconds: u64) -> Moment {
 
 #[test]
 fn superseded_configs_go_when_their_time_is_over() {
-    let (mut publisher, current) = Publisher::new(Duration::from_secs(900));
+    let (mut publisher, current) = Publisher::new(Duration::from_mins(15));
     let [a, b, c] = ["a\n", "b\n", "c\n"].map(|content| config("x", content));
     let start = Moment::now();
     publisher.publish(one("one", &[Arc::clone(&a)]), start);
@@ -231,7 +231,7 @@ fn superseded_configs_go_when_their_time_is_over() {
 
 #[test]
 fn a_config_that_comes_back_is_served_as_new() {
-    let (mut publisher, current) = Publisher::new(Duration::from_secs(900));
+    let (mut publisher, current) = Publisher::new(Duration::from_mins(15));
     let [a, b] = ["a\n", "b\n"].map(|content| config("x", content));
     let start = Moment::now();
     publisher.publish(one("one", &[Arc::clone(&a)]), start);
@@ -269,7 +269,7 @@ fn without_retention_superseded_configs_go_at_once() {
 fn retention_is_bounded_by_bytes_and_the_oldest_go_first() {
     /// A third of the bound and a little more.
     const BYTES: usize = 90 << 20;
-    let (mut publisher, current) = Publisher::new(Duration::from_secs(900));
+    let (mut publisher, current) = Publisher::new(Duration::from_mins(15));
     let configs = ["a\n", "b\n", "c\n", "d\n"].map(|content| {
         let mut config = Arc::into_inner(config("x", content)).unwrap();
         config.bytes = BYTES;

@@ -1,7 +1,12 @@
 //! The boot listener, over real sockets.
 
 mod configs;
+mod exact;
+mod exchange;
+mod flight;
+mod hostile;
 mod limits;
+mod odd;
 mod protocol;
 mod scripts;
 
@@ -41,6 +46,7 @@ fn settings() -> Settings {
         ready_max_age: None,
         max_header_bytes: Limits::default().max_header_bytes,
         starting_until: Instant::now() + http::STARTING,
+        poke: None,
         draining: Arc::new(AtomicBool::new(false)),
     }
 }
@@ -51,7 +57,7 @@ impl Server {
     }
 
     fn with(settings: Settings, limits: Limits) -> Self {
-        let (publisher, current) = Publisher::new(Duration::from_secs(900));
+        let (publisher, current) = Publisher::new(Duration::from_mins(15));
         Self::of(publisher, current, settings, limits)
     }
 
@@ -169,6 +175,54 @@ fn directory_id(configs: &[Arc<Config>]) -> ConfigId {
             .collect(),
     )
 }
+
+/// Serves Profiles of every sort: what a whole commit looks like, rendered for real.
+const TREE: &str = r#"
+//- all.yaml
+apiVersion: gitboot.dev/v1alpha1
+kind: Profile
+metadata: {name: worker}
+spec:
+  ipxe: |
+    #!ipxe
+    kernel {{ base_url }}/k r={{ revision }} i={{ ignition }} m={{ motd }} d={{ config_dir }}
+  additionalConfig:
+    ignition: {inline: '{"ignition": {"version": "3.4.0"}, "x": "{{ labels.serial }}"}'}
+    motd: "hello\n"
+    url: "{{ base_url }}\n"
+---
+apiVersion: gitboot.dev/v1alpha1
+kind: Profile
+metadata: {name: broken}
+spec:
+  ipxe: |
+    #!ipxe
+    echo {{ values.sites[labels.site] }}
+  additionalConfig: {site: "{{ values.sites[labels.site] }}\n"}
+  values: {sites: {x: in x}}
+---
+apiVersion: gitboot.dev/v1alpha1
+kind: Profile
+metadata: {name: silent}
+spec: {additionalConfig: {motd: "hello\n"}}
+---
+apiVersion: gitboot.dev/v1alpha1
+kind: Assignment
+metadata: {name: rack}
+spec:
+  profile: worker
+  machines: [{name: x1, mac: "52:54:00:ab:cd:ef", serial: SN 1}]
+---
+apiVersion: gitboot.dev/v1alpha1
+kind: Assignment
+metadata: {name: broken}
+spec: {profile: broken, subjectSelectors: {mac: "52:54:00:ab:cd:01"}}
+---
+apiVersion: gitboot.dev/v1alpha1
+kind: Assignment
+metadata: {name: silent}
+spec: {profile: silent, subjectSelectors: {mac: "52:54:00:ab:cd:02"}}
+"#;
 
 /// The headers but for those that tell the length.
 fn headers(response: &Response) -> Vec<(&str, &str)> {

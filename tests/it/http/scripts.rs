@@ -272,7 +272,7 @@ fn readiness_ends_while_draining_and_health_does_not() {
 
 #[test]
 fn readiness_ends_when_the_last_good_check_is_too_old() {
-    let ready_max_age = Some(Duration::from_secs(3600));
+    let ready_max_age = Some(Duration::from_hours(1));
     let mut server = serving(Settings {
         ready_max_age,
         ..settings()

@@ -19,7 +19,7 @@ fn files(documents: &[String], places: &[usize]) -> String {
     let mut files: BTreeMap<usize, String> = BTreeMap::new();
     for (document, place) in documents.iter().zip(places) {
         let file = files.entry(*place).or_default();
-        file.push_str(&format!("---\n{document}\n"));
+        file.extend(["---\n", document, "\n"]);
     }
     let texts = files
         .iter()

@@ -259,9 +259,7 @@ impl Repository {
             };
             if candidates.is_empty() {
                 none.insert(assignment.name.clone());
-            } else if candidates.len() > 1
-                && !["buildarch", "site"].iter().any(|key| told_apart_by(key))
-            {
+            } else if candidates.len() > 1 && !["buildarch", "site"].iter().any(told_apart_by) {
                 ambiguous.insert(assignment.name.clone());
             }
         }
@@ -306,7 +304,9 @@ impl Repository {
                 }
             }
         }
-        all.values_mut().for_each(|others| others.sort());
+        for others in all.values_mut() {
+            others.sort();
+        }
         all
     }
 }

@@ -332,7 +332,7 @@ fn a_push_and_a_repack_during_a_read_are_seen_whole() {
             let mut seen = 0;
             // The writer may fail; then nobody says that it is done.
             let started = Instant::now();
-            while !is_done.load(Ordering::Relaxed) && started.elapsed() < Duration::from_secs(60) {
+            while !is_done.load(Ordering::Relaxed) && started.elapsed() < Duration::from_mins(1) {
                 let tree = check(settings(bare.path())).unwrap();
                 let texts: BTreeSet<_> = tree
                     .iter()

@@ -2,9 +2,14 @@
 
 mod directory;
 mod faults;
+mod git_daemon;
 mod http;
 mod local;
+mod proxy;
 mod seed;
+mod signature;
+mod ssh;
+mod tls;
 mod walk;
 
 use std::sync::atomic::AtomicBool;

@@ -15,8 +15,11 @@ use hyper::body::{Body, Frame, Incoming};
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
 
 use super::git;
 
@@ -34,6 +37,13 @@ impl Seen {
     /// Whether the request is for objects, not only for refs.
     pub(crate) fn is_fetch(&self) -> bool {
         self.method == "POST" && contains(&self.body, b"command=fetch")
+    }
+}
+
+impl Seen {
+    /// What the client logged in with.
+    pub(crate) fn authorization(&self) -> Option<&str> {
+        self.headers.get("authorization")?.to_str().ok()
     }
 }
 
@@ -63,6 +73,7 @@ type Chooser = Arc<dyn Fn(&Seen) -> Answer + Send + Sync>;
 /// The server; it stops when it is dropped.
 pub(crate) struct HttpBackend {
     address: SocketAddr,
+    scheme: &'static str,
     seen: Arc<Mutex<Vec<Seen>>>,
     chooser: Arc<Mutex<Chooser>>,
     /// Dropping it ends all tasks.
@@ -72,6 +83,15 @@ pub(crate) struct HttpBackend {
 impl HttpBackend {
     /// Serves every repository below `root`. Pushes are taken, too.
     pub(crate) fn new(root: &Path) -> Self {
+        Self::start(root, None)
+    }
+
+    /// The same behind TLS.
+    pub(crate) fn with_tls(root: &Path, config: ServerConfig) -> Self {
+        Self::start(root, Some(TlsAcceptor::from(Arc::new(config))))
+    }
+
+    fn start(root: &Path, tls: Option<TlsAcceptor>) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .enable_all()
@@ -88,9 +108,11 @@ impl HttpBackend {
             seen: Arc::clone(&seen),
             chooser: Arc::clone(&chooser),
         };
-        runtime.spawn(accept(listener, state));
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        runtime.spawn(accept(listener, tls, state));
         Self {
             address,
+            scheme,
             seen,
             chooser,
             _runtime: runtime,
@@ -99,7 +121,20 @@ impl HttpBackend {
 
     /// The URL of the repository at this path below the root.
     pub(crate) fn url(&self, path: &str) -> String {
-        format!("http://{}/{path}", self.address)
+        format!("{}://{}/{path}", self.scheme, self.address)
+    }
+
+    /// Denies every request without this `Authorization` header from now on.
+    pub(crate) fn want(&self, authorization: &str) {
+        let expected = authorization.to_owned();
+        self.answer(move |seen| match seen.authorization() {
+            Some(found) if found == expected => Answer::Git,
+            _ => Answer::Fixed {
+                status: 401,
+                headers: vec![("www-authenticate", "Basic realm=\"git\"".to_owned())],
+                body: Bytes::new(),
+            },
+        });
     }
 
     /// Decides what to do with each request from now on.
@@ -120,17 +155,29 @@ struct State {
     chooser: Arc<Mutex<Chooser>>,
 }
 
-async fn accept(listener: TcpListener, state: State) {
+async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, state: State) {
     while let Ok((stream, _)) = listener.accept().await {
-        let state = state.clone();
+        let (state, tls) = (state.clone(), tls.clone());
         tokio::spawn(async move {
-            let service = service_fn(move |request| handle(request, state.clone()));
-            // A client that goes away is none of our business.
-            let _ = hyper::server::conn::http1::Builder::new()
-                .serve_connection(TokioIo::new(stream), service)
-                .await;
+            match tls {
+                None => serve(stream, state).await,
+                // A client that does not trust us is none of our business either.
+                Some(tls) => {
+                    if let Ok(stream) = tls.accept(stream).await {
+                        serve(stream, state).await;
+                    }
+                }
+            }
         });
     }
+}
+
+async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, state: State) {
+    let service = service_fn(move |request| handle(request, state.clone()));
+    // A client that goes away is none of our business.
+    let _ = hyper::server::conn::http1::Builder::new()
+        .serve_connection(TokioIo::new(stream), service)
+        .await;
 }
 
 type Reply = Response<BoxBody<Bytes, Infallible>>;

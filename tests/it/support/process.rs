@@ -2,6 +2,7 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Instant;
@@ -25,12 +26,17 @@ pub(crate) struct Ended {
 impl Process {
     /// Starts `gitboot` with these arguments and variables, and none of the environment's `GITBOOT_…`.
     pub(crate) fn start(args: &[&str], vars: &[(&str, &str)]) -> Self {
+        Self::start_onto(Stdio::null(), args, vars)
+    }
+
+    /// The same, with somewhere for stdout.
+    pub(crate) fn start_onto(stdout: Stdio, args: &[&str], vars: &[(&str, &str)]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_gitboot"))
             .args(args)
             .env_clear()
             .envs(vars.iter().copied())
             .stdin(Stdio::null())
-            .stdout(Stdio::null())
+            .stdout(stdout)
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
@@ -106,5 +112,30 @@ impl Drop for Process {
         // It may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+/// What a command that ends by itself wrote, and how it ended.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Ran {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+/// Runs `gitboot` in a folder until it ends, with nothing of this environment.
+pub(crate) fn run_in(folder: &Path, args: &[&str], vars: &[(&str, &str)]) -> Ran {
+    let output = Command::new(env!("CARGO_BIN_EXE_gitboot"))
+        .args(args)
+        .current_dir(folder)
+        .env_clear()
+        .envs(vars.iter().copied())
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    Ran {
+        code: output.status.code(),
+        stdout: String::from_utf8(output.stdout).unwrap(),
+        stderr: String::from_utf8(output.stderr).unwrap(),
     }
 }

@@ -5,13 +5,13 @@ use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::source::error::{ErrorClass, SourceError};
+use super::error::{ErrorClass, SourceError};
 
 /// The least bytes per second that a fetch may average over `--git-timeout`.
 const MIN_BYTES_PER_SECOND: u64 = 10_000;
 
 /// The bounds of one check, and why it failed if it did.
-pub(in crate::source) struct Watch<'a> {
+pub(super) struct Watch<'a> {
     interrupt: &'a AtomicBool,
     /// Until when everything has to be over.
     deadline: Cell<Instant>,
@@ -26,11 +26,7 @@ pub(in crate::source) struct Watch<'a> {
 
 impl<'a> Watch<'a> {
     /// Bounds for asking for refs: `patience` for everything.
-    pub(in crate::source) fn new(
-        interrupt: &'a AtomicBool,
-        patience: Duration,
-        budget: u64,
-    ) -> Self {
+    pub(super) fn new(interrupt: &'a AtomicBool, patience: Duration, budget: u64) -> Self {
         Self {
             interrupt,
             deadline: Cell::new(Instant::now() + patience),
@@ -42,19 +38,19 @@ impl<'a> Watch<'a> {
     }
 
     /// Bounds for the fetch that follows.
-    pub(in crate::source) fn extend(&self, time: Duration, budget: u64) {
+    pub(super) fn extend(&self, time: Duration, budget: u64) {
         self.deadline.set(Instant::now() + time);
         self.deadline_name.set("--fetch-timeout");
         self.budget.set(budget);
     }
 
     /// Set when the caller wants to stop.
-    pub(in crate::source) fn interrupt(&self) -> &'a AtomicBool {
+    pub(super) fn interrupt(&self) -> &'a AtomicBool {
         self.interrupt
     }
 
     /// Until when everything has to be over.
-    pub(in crate::source) fn deadline(&self) -> Instant {
+    pub(super) fn deadline(&self) -> Instant {
         self.deadline.get()
     }
 
@@ -71,7 +67,7 @@ impl<'a> Watch<'a> {
     }
 
     /// Fails when the caller wants to stop or the time is over.
-    pub(in crate::source) fn look(&self) -> Result<(), SourceError> {
+    pub(super) fn look(&self) -> Result<(), SourceError> {
         if self.interrupt.load(Ordering::Relaxed) {
             return Err(SourceError::interrupted());
         }
@@ -107,7 +103,7 @@ impl<'a> Watch<'a> {
     }
 
     /// The failure that was kept.
-    pub(in crate::source) fn take_failure(&self) -> Option<SourceError> {
+    pub(super) fn take_failure(&self) -> Option<SourceError> {
         self.failure.borrow_mut().take()
     }
 }
