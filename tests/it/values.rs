@@ -126,7 +126,7 @@ fn layered(layers: &[Value]) -> String {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(100))]
+    #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
     fn later_layers_win(layers in prop::collection::vec(map(), 6)) {
@@ -308,7 +308,7 @@ fn ignored_by_us(rules: &BTreeMap<&str, String>, paths: &[String]) -> BTreeSet<S
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(60))]
+    #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
     fn gitbootignore_means_what_gitignore_means(
@@ -658,7 +658,7 @@ fn with_bytes(manifest: &str, bytes: &[u8]) -> Snapshot {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(100))]
+    #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
     fn what_is_no_template_is_served_byte_for_byte(bytes in prop_oneof![
