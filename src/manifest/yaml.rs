@@ -161,7 +161,7 @@ impl Fault {
     /// What a visitor refused, or else what the parser gave up for.
     fn of(error: &serde_yaml::Error, own: Option<FaultKind>) -> Self {
         let words = words(error);
-        let kind = own.unwrap_or_else(|| match words.as_str() {
+        let kind = own.unwrap_or(match words.as_str() {
             // Aliases, a hundred times as many as there are events.
             "repetition limit exceeded" => FaultKind::Budget,
             "recursion limit exceeded" => FaultKind::Depth,

@@ -157,10 +157,7 @@ proptest! {
     ]) {
         let with = |value: &str| format!("//- a.yaml\n{}", profile(&format!("{{additionalConfig: {{c: '{{{{ values.v }}}}'}}, values: {{v: {value}}}}}")));
         let (plain, diagnostics) = build(&with(&number));
-        match plain {
-            Some(snapshot) => prop_assert_eq!(text(&snapshot, "c"), number.clone()),
-            None => prop_assert_eq!(codes(&diagnostics), vec!["number-form"]),
-        }
+        if let Some(snapshot) = plain { prop_assert_eq!(text(&snapshot, "c"), number.clone()) } else { prop_assert_eq!(codes(&diagnostics), vec!["number-form"]) }
         let quoted = snapshot(&with(&format!("'{number}'")));
         prop_assert_eq!(text(&quoted, "c"), number.clone());
         // In labels every scalar is its text, and a machine that sends it is found.
