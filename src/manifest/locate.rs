@@ -7,7 +7,8 @@ use std::cell::Cell;
 use std::fmt;
 
 use serde::de::{
-    DeserializeSeed, Deserializer, EnumAccess, IgnoredAny, MapAccess, SeqAccess, Visitor,
+    Deserialize as _, DeserializeSeed, Deserializer, EnumAccess, IgnoredAny, MapAccess, SeqAccess,
+    Visitor,
 };
 
 use super::yaml::Budget;
@@ -56,12 +57,16 @@ pub(super) fn marks(text: &str, budget: Budget) -> Vec<Marks> {
         skips: Cell::new(false),
     };
     let mut all = Vec::new();
-    for document in serde_yaml::Deserializer::from_str(text).take(super::yaml::MAX_DOCUMENTS) {
+    let documents = serde_yaml::Deserializer::from_str(text);
+    let again = serde_yaml::Deserializer::from_str(text);
+    for (document, again) in documents.zip(again).take(super::yaml::MAX_DOCUMENTS) {
         meter.skips.set(false);
         match (MarksSeed { meter: &meter }).deserialize(document) {
             Ok(marks) => all.push(marks),
-            // What has no places at all does not take them from the documents behind it.
-            Err(_) if meter.skips.get() => all.push(Marks::List(Vec::new())),
+            // What has no places at all does not take them from the documents behind it, if the parser finds them.
+            Err(_) if meter.skips.get() && IgnoredAny::deserialize(again).is_ok() => {
+                all.push(Marks::List(Vec::new()));
+            }
             Err(_) => break,
         }
     }

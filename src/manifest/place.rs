@@ -247,6 +247,13 @@ impl FileMap {
         let Some((line, column)) = at else {
             return Location::of_file(&self.path);
         };
+        // The parser puts the end of a file that ends without a newline on a line of its own.
+        let (line, column) = if line > self.lines.len() {
+            let last = self.lines.len();
+            (last, self.line(last).chars().count() + 1)
+        } else {
+            (line, column)
+        };
         Location {
             path: self.path.clone(),
             line,

@@ -9,7 +9,8 @@ use std::cell::{Cell, RefCell};
 use std::fmt;
 
 use serde::de::{
-    DeserializeSeed, Deserializer, EnumAccess, Error as _, MapAccess, SeqAccess, Visitor,
+    Deserialize as _, DeserializeSeed, Deserializer, EnumAccess, Error as _, IgnoredAny, MapAccess,
+    SeqAccess, Visitor,
 };
 use serde_json::Number;
 
@@ -139,13 +140,16 @@ pub(super) fn documents(text: &str, budget: Budget) -> Vec<Result<Node, Fault>> 
             }
             Err(error) => {
                 let own = reader.fault.borrow_mut().take();
-                let ends = own.is_none() || matches!(own, Some(FaultKind::Budget));
-                all.push(Err(Fault {
-                    at: error.location().map(|at| (at.line(), at.column())),
-                    kind: own.unwrap_or_else(|| fault(&error)),
-                }));
-                if ends {
-                    break;
+                let goes_on = matches!(own, Some(FaultKind::Tag | FaultKind::ComplexKey));
+                all.push(Err(Fault::of(&error, own)));
+                // Behind a document that the parser gave up, it would give out the rest of it as another one.
+                match again.map(IgnoredAny::deserialize) {
+                    Some(Ok(_)) if goes_on => {}
+                    Some(Err(error)) if goes_on => {
+                        all.push(Err(Fault::of(&error, None)));
+                        break;
+                    }
+                    _ => break,
                 }
             }
         }
@@ -153,14 +157,18 @@ pub(super) fn documents(text: &str, budget: Budget) -> Vec<Result<Node, Fault>> 
     all
 }
 
-/// What the parser gave up for.
-fn fault(error: &serde_yaml::Error) -> FaultKind {
-    let words = words(error);
-    match words.as_str() {
-        // Aliases, a hundred times as many as there are events.
-        "repetition limit exceeded" => FaultKind::Budget,
-        "recursion limit exceeded" => FaultKind::Depth,
-        _ => FaultKind::Syntax(words),
+impl Fault {
+    /// What a visitor refused, or else what the parser gave up for.
+    fn of(error: &serde_yaml::Error, own: Option<FaultKind>) -> Self {
+        let words = words(error);
+        let kind = own.unwrap_or(match words.as_str() {
+            // Aliases, a hundred times as many as there are events.
+            "repetition limit exceeded" => FaultKind::Budget,
+            "recursion limit exceeded" => FaultKind::Depth,
+            _ => FaultKind::Syntax(words),
+        });
+        let at = error.location().map(|at| (at.line(), at.column()));
+        Self { kind, at }
     }
 }
 
@@ -488,7 +496,7 @@ impl<'de> Visitor<'de> for TextSeed<'_> {
             return Err(A::Error::custom("the shape changed"));
         };
         for (_, value) in entries {
-            access.next_key::<serde::de::IgnoredAny>()?;
+            access.next_key::<IgnoredAny>()?;
             access.next_value_seed(TextSeed { node: value })?;
         }
         Ok(())

@@ -530,7 +530,7 @@ spec: {profile: p, isDefault: true}
 ";
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(128))]
+    #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
     fn a_url_fetches_what_its_script_meant(

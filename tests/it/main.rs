@@ -3,6 +3,11 @@
     clippy::unwrap_used,
     reason = "a test that meets the unexpected may fail anywhere"
 )]
+#![allow(
+    clippy::format_collect,
+    clippy::format_push_string,
+    reason = "fixtures are put together once, and read better so"
+)]
 
 mod architecture;
 mod cli;

@@ -126,7 +126,7 @@ fn layered(layers: &[Value]) -> String {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(100))]
+    #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
     fn later_layers_win(layers in prop::collection::vec(map(), 6)) {
@@ -157,10 +157,7 @@ proptest! {
     ]) {
         let with = |value: &str| format!("//- a.yaml\n{}", profile(&format!("{{additionalConfig: {{c: '{{{{ values.v }}}}'}}, values: {{v: {value}}}}}")));
         let (plain, diagnostics) = build(&with(&number));
-        match plain {
-            Some(snapshot) => prop_assert_eq!(text(&snapshot, "c"), number.clone()),
-            None => prop_assert_eq!(codes(&diagnostics), vec!["number-form"]),
-        }
+        if let Some(snapshot) = plain { prop_assert_eq!(text(&snapshot, "c"), number.clone()) } else { prop_assert_eq!(codes(&diagnostics), vec!["number-form"]) }
         let quoted = snapshot(&with(&format!("'{number}'")));
         prop_assert_eq!(text(&quoted, "c"), number.clone());
         // In labels every scalar is its text, and a machine that sends it is found.
@@ -308,7 +305,7 @@ fn ignored_by_us(rules: &BTreeMap<&str, String>, paths: &[String]) -> BTreeSet<S
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(60))]
+    #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
     fn gitbootignore_means_what_gitignore_means(
@@ -658,7 +655,7 @@ fn with_bytes(manifest: &str, bytes: &[u8]) -> Snapshot {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(100))]
+    #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
     fn what_is_no_template_is_served_byte_for_byte(bytes in prop_oneof![

@@ -186,7 +186,7 @@ fn without_mistakes(mut repository: Repository) -> Repository {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+    #![proptest_config(ProptestConfig::with_cases(120))]
 
     #[test]
     fn the_assignment_that_the_contract_names_wins(
@@ -213,7 +213,7 @@ proptest! {
     #[test]
     fn the_assignment_that_the_contract_names_wins_in_a_crowd(
         repository in repository(10),
-        machines in prop::collection::vec(machine(), 48),
+        machines in prop::collection::vec(machine(), 32),
     ) {
         let repository = without_mistakes(repository);
         let (snapshot, diagnostics) = build(&one_file(&repository));

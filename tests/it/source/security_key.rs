@@ -47,11 +47,14 @@ fn base64(bytes: &[u8]) -> String {
     out
 }
 
+/// From what is signed to the signature.
+type Sign = dyn Fn(&[u8]) -> Vec<u8>;
+
 /// A key with its type, its public half as SSH writes it, and what signs.
 struct SecurityKey {
     kind: &'static str,
     public: Vec<u8>,
-    sign: Box<dyn Fn(&[u8]) -> Vec<u8>>,
+    sign: Box<Sign>,
 }
 
 fn ed25519() -> SecurityKey {
