@@ -142,6 +142,33 @@ fn the_manifest_that_is_mutated_below_is_good() {
     );
 }
 
+/// Texts behind which the YAML reader gives out the rest of a document as another one, or a place that is in no file.
+#[test]
+fn texts_that_the_parser_gives_up_twice() {
+    for text in [
+        "{a: {{ x }}, b: *a}",
+        "{a: {{ x }}, b: *a}\n---\nc: d\n",
+        "{a: !t x, b: *a}\n",
+        "a: !t [x\n",
+        "? [a]\n: [b\n---\nc: d\n",
+        "[{{ x }}, [*a, b], {c: *a}]\n",
+        "a: b\nc",
+        "a: \"b",
+        "a: b\u{2028}c: 012\r\u{85}d",
+    ] {
+        let (snapshot, diagnostics) = check(&with_manifest(text.into())).unwrap();
+        assert!(snapshot.is_none(), "{text:?}");
+        assert!(diagnostics.error_count() > 0);
+        let ours = format!(
+            "apiVersion: gitboot.dev/v1alpha1\nkind: Profile\nmetadata: {{name: x}}\nspec: {{}}\n---\n{text}"
+        );
+        assert!(
+            check(&with_manifest(ours.into())).unwrap().0.is_none(),
+            "{text:?}"
+        );
+    }
+}
+
 /// One slip of the hand.
 #[derive(Clone, Debug)]
 enum Slip {
