@@ -14,15 +14,13 @@ use serde::de::{
 };
 use serde_json::Number;
 
+use super::outline;
+
 /// Documents that one file may hold: a million machines in a hundred files still fit.
 pub(super) const MAX_DOCUMENTS: usize = 10_000;
 
 /// How deep lists and maps may nest: the parser recurses so far and no further.
 pub(super) const MAX_DEPTH: usize = 128;
-
-/// How many brackets of one document may be open at once, wherever they stand, before it is not even parsed: the parser's
-/// time grows with the square of them. Four times [`MAX_DEPTH`], since texts hold brackets that mean nothing.
-const MAX_OPEN_BRACKETS: usize = 512;
 
 /// How much one file may unfold to. YAML's aliases turn a few kilobytes into gigabytes; the budget counts what would be
 /// built, aliases unfolded, and stops before it is.
@@ -37,8 +35,9 @@ pub struct Budget {
 impl Default for Budget {
     fn default() -> Self {
         Self {
-            // Fifty thousand machines in one file; each node costs about 60 bytes while the file is checked.
-            nodes: 500_000,
+            // Twenty thousand machines with fifteen nodes each in one file. A node costs up to 220 bytes while the file is read,
+            // so this is what 64 MiB hold.
+            nodes: 300_000,
             // Twice the largest file that is taken by default, so that an honest anchor may be used again.
             bytes: 8 << 20,
         }
@@ -108,13 +107,28 @@ pub(super) enum FaultKind {
 
 /// The documents of one file, in order; reading ends at the first fault that leaves the rest unknown.
 pub(super) fn documents(text: &str, budget: Budget) -> Vec<Result<Node, Fault>> {
-    if let Some(at) = too_many_brackets(text) {
+    if let Some(at) = outline::too_many_brackets(text) {
         return vec![Err(Fault {
             kind: FaultKind::Depth,
             at: Some(at),
         })];
     }
-    let reader = Reader::new(text, budget);
+    let text = outline::readable(text, budget);
+    read(text, &Reader::new(text, budget))
+}
+
+/// The nodes of a piece of a file, aliases unfolded, up to where it is no YAML: that may be where it was cut off. `None` when
+/// it is refused for what else is wrong with it, whatever follows.
+pub(super) fn count(piece: &str, budget: Budget) -> Option<usize> {
+    let reader = Reader::new(piece, budget);
+    let is_refused = read(piece, &reader)
+        .into_iter()
+        .filter_map(Result::err)
+        .any(|fault| !matches!(fault.kind, FaultKind::Syntax(_)));
+    (!is_refused).then_some(reader.nodes.get())
+}
+
+fn read<'de>(text: &'de str, reader: &Reader<'de>) -> Vec<Result<Node, Fault>> {
     let mut all = Vec::new();
     let shapes = serde_yaml::Deserializer::from_str(text);
     let mut texts = serde_yaml::Deserializer::from_str(text);
@@ -126,9 +140,11 @@ pub(super) fn documents(text: &str, budget: Budget) -> Vec<Result<Node, Fault>> 
             }));
             break;
         }
-        let again = texts.next();
         reader.needs_text.set(false);
-        match (NodeSeed { reader: &reader }).deserialize(shape) {
+        let result = NodeSeed { reader }.deserialize(shape);
+        // Only now, when the parser's memory of the first reading is free.
+        let again = texts.next();
+        match result {
             Ok(mut node) => {
                 if reader.needs_text.get()
                     && let Some(again) = again
@@ -170,28 +186,6 @@ impl Fault {
         let at = error.location().map(|at| (at.line(), at.column()));
         Self { kind, at }
     }
-}
-
-/// Where a document opens one bracket too many.
-fn too_many_brackets(text: &str) -> Option<(usize, usize)> {
-    let mut open = 0_usize;
-    for (number, line) in text.split('\n').enumerate() {
-        if line.starts_with("---") {
-            open = 0;
-        }
-        for (offset, byte) in line.bytes().enumerate() {
-            match byte {
-                b'[' | b'{' => open += 1,
-                b']' | b'}' => open = open.saturating_sub(1),
-                _ => continue,
-            }
-            if open > MAX_OPEN_BRACKETS {
-                let before = line.get(..offset).unwrap_or_default();
-                return Some((number + 1, before.chars().count() + 1));
-            }
-        }
-    }
-    None
 }
 
 /// The parser's words without the place, which is told beside them; a place that gives the context stays.
