@@ -58,7 +58,7 @@ pub(super) fn marks(text: &str, budget: Budget) -> Vec<Marks> {
         skips: Cell::new(false),
     };
     let mut all = Vec::new();
-    let text = outline::readable(text, budget);
+    let (text, _) = outline::readable(text, budget);
     let documents = serde_yaml::Deserializer::from_str(text);
     let mut again = serde_yaml::Deserializer::from_str(text);
     for document in documents.take(super::yaml::MAX_DOCUMENTS) {

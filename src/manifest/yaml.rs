@@ -35,9 +35,9 @@ pub struct Budget {
 impl Default for Budget {
     fn default() -> Self {
         Self {
-            // Twenty thousand machines with fifteen nodes each in one file. A node costs up to 220 bytes while the file is read,
-            // so this is what 64 MiB hold.
-            nodes: 300_000,
+            // Twenty thousand machines with twelve nodes each in one file. A node costs up to 220 bytes while the file is
+            // read, so this is what 64 MiB hold beside the file.
+            nodes: 240_000,
             // Twice the largest file that is taken by default, so that an honest anchor may be used again.
             bytes: 8 << 20,
         }
@@ -113,22 +113,39 @@ pub(super) fn documents(text: &str, budget: Budget) -> Vec<Result<Node, Fault>> 
             at: Some(at),
         })];
     }
-    let text = outline::readable(text, budget);
-    read(text, &Reader::new(text, budget))
+    let (readable, fault) = outline::readable(text, budget);
+    let mut all = read(readable, budget);
+    all.extend(fault.map(Err));
+    all
 }
 
-/// The nodes of a piece of a file, aliases unfolded, up to where it is no YAML: that may be where it was cut off. `None` when
-/// it is refused for what else is wrong with it, whatever follows.
-pub(super) fn count(piece: &str, budget: Budget) -> Option<usize> {
+/// The events of the last document of a piece of a file, up to where it is no YAML: that may be where the piece was cut off.
+///
+/// # Errors
+/// When the file is refused for something in the piece, whatever follows.
+pub(super) fn count(piece: &str, budget: Budget, most: usize) -> Result<usize, Fault> {
     let reader = Reader::new(piece, budget);
-    let is_refused = read(piece, &reader)
-        .into_iter()
-        .filter_map(Result::err)
-        .any(|fault| !matches!(fault.kind, FaultKind::Syntax(_)));
-    (!is_refused).then_some(reader.nodes.get())
+    let counted = Counted {
+        reader: &reader,
+        events: &Cell::new(0),
+        most,
+    };
+    for document in serde_yaml::Deserializer::from_str(piece).take(MAX_DOCUMENTS) {
+        counted.events.set(0);
+        if let Err(error) = counted.deserialize(document) {
+            let own = reader.fault.borrow_mut().take();
+            let fault = Fault::of(&error, own);
+            return match fault.kind {
+                FaultKind::Syntax(_) => Ok(counted.events.get()),
+                _ => Err(fault),
+            };
+        }
+    }
+    Ok(counted.events.get())
 }
 
-fn read<'de>(text: &'de str, reader: &Reader<'de>) -> Vec<Result<Node, Fault>> {
+fn read(text: &str, budget: Budget) -> Vec<Result<Node, Fault>> {
+    let reader = Reader::new(text, budget);
     let mut all = Vec::new();
     let shapes = serde_yaml::Deserializer::from_str(text);
     let mut texts = serde_yaml::Deserializer::from_str(text);
@@ -141,7 +158,7 @@ fn read<'de>(text: &'de str, reader: &Reader<'de>) -> Vec<Result<Node, Fault>> {
             break;
         }
         reader.needs_text.set(false);
-        let result = NodeSeed { reader }.deserialize(shape);
+        let result = NodeSeed { reader: &reader }.deserialize(shape);
         // Only now, when the parser's memory of the first reading is free.
         let again = texts.next();
         match result {
@@ -413,6 +430,80 @@ impl<'de> Visitor<'de> for NodeSeed<'_, 'de> {
     }
 
     fn visit_enum<A: EnumAccess<'de>>(self, _: A) -> Result<Node, A::Error> {
+        Err(self.reader.fail(FaultKind::Tag))
+    }
+}
+
+/// A document of which nothing is kept but the number of its events.
+#[derive(Clone, Copy)]
+struct Counted<'a, 'de> {
+    reader: &'a Reader<'de>,
+    events: &'a Cell<usize>,
+    most: usize,
+}
+
+impl Counted<'_, '_> {
+    fn spend<E: serde::de::Error>(self, events: usize, bytes: usize) -> Result<(), E> {
+        self.events.set(self.events.get() + events);
+        if self.events.get() > self.most {
+            return Err(self.reader.fail(FaultKind::Budget));
+        }
+        self.reader.spend(bytes)
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Counted<'_, 'de> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+macro_rules! count_scalars {
+    ($($method:ident: $scalar:ty),*) => {
+        $(fn $method<E: serde::de::Error>(self, _: $scalar) -> Result<(), E> {
+            self.spend(1, 0)
+        })*
+    };
+}
+
+impl<'de> Visitor<'de> for Counted<'_, 'de> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any YAML node")
+    }
+
+    count_scalars!(visit_bool: bool, visit_i64: i64, visit_u64: u64, visit_i128: i128, visit_u128: u128, visit_f64: f64);
+
+    fn visit_str<E: serde::de::Error>(self, value: &str) -> Result<(), E> {
+        self.spend(1, value.len())
+    }
+
+    fn visit_unit<E: serde::de::Error>(self) -> Result<(), E> {
+        self.spend(1, 0)
+    }
+
+    fn visit_none<E: serde::de::Error>(self) -> Result<(), E> {
+        self.spend(1, 0)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<(), A::Error> {
+        self.spend(2, 0)?;
+        while access.next_element_seed(self)?.is_some() {}
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<(), A::Error> {
+        self.spend(2, 0)?;
+        while access.next_key_seed(self)?.is_some() {
+            access.next_value_seed(self)?;
+        }
+        Ok(())
+    }
+
+    fn visit_enum<A: EnumAccess<'de>>(self, _: A) -> Result<(), A::Error> {
         Err(self.reader.fail(FaultKind::Tag))
     }
 }
