@@ -91,6 +91,6 @@ fn a_large_file_in_the_folder_is_refused_by_its_name() {
             .work
             .commit(&[("boot/b", &format!("{}!", &exact[1..]))]);
         let listed = files(&mut remote, None);
-        assert!(listed.ends_with("!"), "{listed}");
+        assert!(listed.ends_with('!'), "{listed}");
     }
 }
