@@ -201,20 +201,14 @@ fn yaml_that_grows() {
 /// Two bytes of text are one event of the parser, which would hold them all.
 #[test]
 fn dense_yaml() {
-    let a_megabyte_of = |unit: &str| unit.repeat((1 << 20) / unit.len());
-    let list = |unit: &str| format!("[{}]", a_megabyte_of(unit));
+    let much_of = |unit: &str| unit.repeat(600_000 / unit.len());
+    let list = |unit: &str| format!("[{}]", much_of(unit));
     let budget = "error[yaml-budget]";
     for (name, text, expected) in [
         ("a flow list", list("a,"), budget),
         ("empty lists", list("[],"), budget),
-        ("a block list", a_megabyte_of("- a\n"), budget),
-        ("aliases", format!("- &a a\n- {}", list("*a,")), budget),
-        ("pairs", list("a: b,"), budget),
-        (
-            "documents",
-            a_megabyte_of("--- a\n"),
-            "more than 10000 documents",
-        ),
+        ("a block list", "- a\n".repeat(250_000), budget),
+        ("documents", much_of("--- a\n"), "more than 10000 documents"),
         (
             "behind a manifest",
             format!("{}---\n{}", good(), list("a,")),
