@@ -6,9 +6,11 @@
 mod assignment;
 mod cache;
 mod fields;
+mod gate;
 mod ignored;
 mod locate;
 mod machines;
+mod outline;
 mod place;
 mod profile;
 mod spoiled;
@@ -31,6 +33,7 @@ pub use values::read_values_file;
 pub use yaml::Budget;
 
 use fields::{Pending, Reader};
+use gate::Gate;
 use place::{BYTE_ORDER_MARK, FileMap};
 use spoiled::Spoiled;
 use yaml::{FaultKind, Node};
@@ -158,9 +161,12 @@ fn parse_in_parallel(files: &[(&RepoPath, &bytes::Bytes)], budget: Budget) -> Ve
     const FILES_PER_THREAD: usize = 64;
     let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
     let share = files.len().div_ceil(cores).max(FILES_PER_THREAD);
+    let gate = Gate::new(outline::most_events(budget));
     let parse_run = |run: &[(&RepoPath, &bytes::Bytes)]| -> Vec<File> {
         run.iter()
-            .map(|(path, bytes)| File::parse(path, bytes, budget))
+            .map(|(path, bytes)| {
+                gate.pass(outline::weight(bytes), || File::parse(path, bytes, budget))
+            })
             .collect()
     };
     if files.len() <= share {

@@ -78,6 +78,7 @@ pub fn read_revision(dir: &Path, revision: &str, limits: &Limits) -> Result<Tree
             path: path.as_ref(),
             limits,
             allow_empty: false,
+            lacks_large_files: false,
             allowed_signers: None,
         },
         &AtomicBool::new(false),

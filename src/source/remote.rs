@@ -89,6 +89,7 @@ impl Settings {
             path: self.path.as_ref(),
             limits: &self.limits,
             allow_empty: self.allow_empty,
+            lacks_large_files: false,
             allowed_signers: self.allowed_signers.as_deref(),
         }
     }

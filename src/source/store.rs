@@ -57,6 +57,11 @@ impl Generation {
         self.tip
     }
 
+    /// Whether all that it holds came in one fetch.
+    pub(super) fn is_fresh(&self) -> bool {
+        self.fetches == 1
+    }
+
     /// Whether another fetch may go into it.
     pub(super) fn has_room(&self) -> bool {
         let limit = self.first_bytes.saturating_mul(MAX_GROWTH).max(MIN_BYTES);

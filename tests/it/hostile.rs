@@ -15,16 +15,14 @@ fn good() -> String {
 }
 
 /// Serves the repository and returns the peak of memory once the log has this text.
-fn peak(repository: &Repository, answer: Option<Answer>, expected: &str) -> u64 {
+fn peak(repository: &Repository, answer: Option<Answer>, expected: &str, flags: &[&str]) -> u64 {
     let server = HttpBackend::new(repository.parent());
     if let Some(answer) = answer {
         server.answer(move |_| answer.clone());
     }
     let repo = format!("--repo={}", server.url("repo/.git"));
-    let mut process = Process::start(
-        &["serve", &repo, "--state-dir=none", "--listen=127.0.0.1:0"],
-        &[],
-    );
+    let serve = ["serve", &repo, "--state-dir=none", "--listen=127.0.0.1:0"];
+    let mut process = Process::start(&[&serve, flags].concat(), &[]);
     process.line_with(expected);
     process.memory("VmHWM")
 }
@@ -45,10 +43,10 @@ fn import(repository: &Repository, blobs: &[(usize, Vec<u8>)], files: &str) {
 
 fn check(name: &str, expected: &str, make: impl Fn(&Repository)) {
     let small = Repository::with_files(&[("good.yaml", &good())]);
-    let baseline = peak(&small, None, "published");
+    let baseline = peak(&small, None, "published", &[]);
     let hostile = Repository::new();
     make(&hostile);
-    let grown = peak(&hostile, None, expected).saturating_sub(baseline);
+    let grown = peak(&hostile, None, expected, &[]).saturating_sub(baseline);
     assert!(
         grown <= MAX_GROWTH,
         "{name} takes {grown} bytes more than {baseline}"
@@ -154,6 +152,33 @@ fn very_large_objects_in_a_small_pack() {
     );
 }
 
+/// An image beside the manifests, or among them.
+#[test]
+fn an_image_of_hundreds_of_megabytes() {
+    let image = |folder: &'static str| {
+        move |repository: &Repository| {
+            repository.git(&["config", "uploadpack.allowFilter", "true"]);
+            let blobs = [(1, vec![0; 200 << 20]), (2, good().into())];
+            let files = format!("M 100644 :1 {folder}image.iso\nM 100644 :2 boot/good.yaml\n");
+            import(repository, &blobs, &files);
+        }
+    };
+    let small = Repository::with_files(&[("boot/good.yaml", &good())]);
+    let baseline = peak(&small, None, "published", &["--path=boot"]);
+    for (folder, expected) in [
+        ("", "published"),
+        (
+            "boot/",
+            "`image.iso` is larger than the limit of 4194304 bytes",
+        ),
+    ] {
+        let hostile = Repository::new();
+        image(folder)(&hostile);
+        let grown = peak(&hostile, None, expected, &["--path=boot"]).saturating_sub(baseline);
+        assert!(grown <= MAX_GROWTH, "{folder}: {grown} bytes more");
+    }
+}
+
 #[test]
 fn yaml_that_grows() {
     let mut exponential = "a: &a0 [x, x]\n".to_owned();
@@ -173,6 +198,39 @@ fn yaml_that_grows() {
     });
 }
 
+/// Two bytes of text are one event of the parser, which would hold them all.
+#[test]
+fn dense_yaml() {
+    let much_of = |unit: &str| unit.repeat(600_000 / unit.len());
+    let list = |unit: &str| format!("[{}]", much_of(unit));
+    let budget = "error[yaml-budget]";
+    for (name, text, expected) in [
+        ("a flow list", list("a,"), budget),
+        ("empty lists", list("[],"), budget),
+        ("a block list", "- a\n".repeat(250_000), budget),
+        ("documents", much_of("--- a\n"), "more than 10000 documents"),
+        (
+            "behind a manifest",
+            format!("{}---\n{}", good(), list("a,")),
+            budget,
+        ),
+        (
+            "behind what is too deep",
+            format!("[{}{}, {}", "[".repeat(200), "]".repeat(200), list("a,")),
+            "error[yaml-depth]",
+        ),
+        (
+            "as much as is taken",
+            format!("[{}]", "a,".repeat(239_000)),
+            "error[not-a-manifest]",
+        ),
+    ] {
+        check(&format!("dense YAML: {name}"), expected, |repository| {
+            repository.commit(&[("good.yaml", &good()), ("dense.yaml", &text)]);
+        });
+    }
+}
+
 #[test]
 fn a_captive_portal() {
     let small = Repository::with_files(&[("good.yaml", &good())]);
@@ -185,5 +243,6 @@ fn a_captive_portal() {
         &small,
         Some(portal),
         "the remote answers with `text/html`, not with git's smart protocol",
+        &[],
     );
 }
