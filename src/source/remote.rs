@@ -142,6 +142,21 @@ enum Way {
     InPlace(Local),
 }
 
+impl Way {
+    fn new(settings: &Settings) -> Result<Self, SourceError> {
+        if let Place::Local(path) = settings.repo.place() {
+            return Ok(Self::InPlace(Local::new(path)));
+        }
+        let scratch = Scratch::new(settings.state_dir.as_deref(), |folder| {
+            store::sweep(folder);
+            ssh::sweep_logs(folder);
+        });
+        let transport = Transport::new(settings, &scratch)?
+            .expect("every repository that is not of this machine has a transport");
+        Ok(Self::Fetched(Box::new(Fetcher::new(transport, scratch))))
+    }
+}
+
 /// A commit whose signature was refused.
 #[derive(Debug)]
 struct Unsigned {
@@ -157,20 +172,9 @@ impl Remote {
     /// # Errors
     /// When the network cannot be set up.
     pub fn new(settings: Settings) -> Result<Self, SourceError> {
-        let way = if let Place::Local(path) = settings.repo.place() {
-            Way::InPlace(Local::new(path))
-        } else {
-            let scratch = Scratch::new(settings.state_dir.as_deref(), |folder| {
-                store::sweep(folder);
-                ssh::sweep_logs(folder);
-            });
-            let transport = Transport::new(&settings, &scratch)?
-                .expect("every repository that is not of this machine has a transport");
-            Way::Fetched(Box::new(Fetcher::new(transport, scratch)))
-        };
         Ok(Self {
+            way: Way::new(&settings)?,
             settings: Arc::new(settings),
-            way,
             keys: RandomState::new(),
             shown: 0,
             refused: None,

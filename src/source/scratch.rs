@@ -65,9 +65,9 @@ mod tests {
         assert!(folder.is_dir());
         std::fs::remove_dir_all(&folder).unwrap();
         std::fs::write(&folder, "a file").unwrap();
-        let is_folder = |folder: &Path| match folder.is_dir() {
-            true => Ok(folder.to_owned()),
-            false => Err(refuse(folder)),
+        let is_folder = |folder: &Path| {
+            let found = folder.is_dir().then(|| folder.to_owned());
+            found.ok_or_else(|| refuse(folder))
         };
         assert_eq!(scratch.make(is_folder).unwrap(), std::env::temp_dir());
         std::fs::remove_file(&folder).unwrap();

@@ -214,8 +214,13 @@ impl Drop for Store {
         ]
         .into_iter()
         .filter_map(Result::err)
-        .filter(|error| error.kind() != io::ErrorKind::NotFound)
-        {
+        .filter(|error| {
+            // Whoever took the folder above away took this one too.
+            !matches!(
+                error.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+            )
+        }) {
             tracing::warn!(folder = %self.folder.display(), %error, "cannot remove the folder of a fetch");
         }
     }

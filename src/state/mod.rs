@@ -151,7 +151,7 @@ impl State {
             tree,
             since: head.since,
             missed: head.missed,
-            answered: modified.map_or(head.since, |modified| modified.max(head.since)),
+            answered: modified.unwrap_or(head.since),
         }))
     }
 

@@ -130,7 +130,7 @@ pub fn lfs_content(at: Location, resolved: &str) -> Diagnostic {
         at,
         format!("`{resolved}` is a pointer of Git LFS, not the content"),
     )
-    .label("a machine would get the pointer")
+    .label("only a pointer is here")
     .note("git holds only the pointer; what it points to is on another server and is never fetched")
     .help_line(
         "take the file out of `.gitattributes`, then `git add --renormalize .` and commit; or serve it from a web server \
