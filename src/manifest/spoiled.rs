@@ -3,6 +3,8 @@
 
 /// What the first line of a pointer starts with (git-lfs, docs/spec.md).
 const LFS_POINTER: &[u8] = b"version https://git-lfs.github.com/spec/";
+/// What editors of Windows write first; it means nothing.
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 /// How git starts, divides and ends a conflict: seven characters each.
 const OURS: &[u8] = b"<<<<<<< ";
 const DIVIDER: &[u8] = b"=======";
@@ -20,6 +22,7 @@ pub enum Spoiled {
 /// Looks for a pointer, or for a whole conflict at the start of lines.
 #[must_use]
 pub fn spoiled(bytes: &[u8]) -> Option<Spoiled> {
+    let bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
     if bytes.starts_with(LFS_POINTER) {
         return Some(Spoiled::LfsPointer);
     }
