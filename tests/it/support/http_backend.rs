@@ -142,6 +142,11 @@ impl HttpBackend {
         *self.chooser.lock().unwrap() = Arc::new(chooser);
     }
 
+    /// The requests since the last call of [`Self::take_seen`].
+    pub(crate) fn seen(&self) -> Vec<Seen> {
+        self.seen.lock().unwrap().clone()
+    }
+
     /// The requests since the last call.
     pub(crate) fn take_seen(&self) -> Vec<Seen> {
         std::mem::take(&mut *self.seen.lock().unwrap())

@@ -1,0 +1,307 @@
+//! Credentials and host keys: read again at every attempt, sent to nobody else, told to nobody.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+
+use super::Served::None as Nothing;
+use super::steps::{checked, pushed, started, status};
+use super::world::Place::{Http, Https, HttpsForClients, Proxied, Ssh};
+use super::world::World;
+use super::{New, Old, Row, row};
+use crate::support::proxy::Proxy;
+use crate::support::sshd::keygen;
+
+/// `ann:s3cret` and `ann:n3w` as basic authentication has them.
+const BASIC: &str = "Basic YW5uOnMzY3JldA==";
+const BASIC_NEW: &str = "Basic YW5uOm4zdw==";
+
+pub(super) fn rows() -> Vec<Row> {
+    [passwords(), tokens(), certificates(), keys()]
+        .into_iter()
+        .flatten()
+        .collect()
+}
+
+fn passwords() -> Vec<Row> {
+    vec![
+        row(
+            "a password is accepted",
+            Https,
+            [password, wanted, started, pushed, checked],
+        )
+        .serves(New),
+        row(
+            "the remote wants credentials and there are none",
+            Https,
+            [wanted, started],
+        )
+        .fails(Nothing, "auth"),
+        row(
+            "the password is wrong",
+            Https,
+            [password, wants_another, started],
+        )
+        .fails(Nothing, "auth"),
+        row(
+            "the remote forbids the repository (403)",
+            Http,
+            [started, pushed, |w| w.answers(status(403)), checked],
+        )
+        .fails(Old, "auth"),
+        row(
+            "the password is revoked",
+            Https,
+            [password, wanted, started, pushed, wants_another, checked],
+        )
+        .fails(Old, "auth"),
+        row(
+            "a revoked password is replaced in its file",
+            Https,
+            [
+                password,
+                wanted,
+                started,
+                pushed,
+                wants_another,
+                checked,
+                |w| drop(w.write_secret("password", "n3w")),
+                checked,
+            ],
+        )
+        .serves(New)
+        .after_errors("auth", 1),
+        row(
+            "the file of the password is gone, and nothing is sent",
+            Https,
+            [
+                password,
+                wanted,
+                started,
+                pushed,
+                |w| fs::remove_file(w.file("password")).unwrap(),
+                |w| drop(w.http().take_seen()),
+                checked,
+                |w| assert!(w.http().take_seen().is_empty()),
+            ],
+        )
+        .fails(Old, "auth"),
+        row(
+            "a redirect to another host gets no password",
+            Https,
+            [
+                password,
+                wanted,
+                |w| w.redirects("{}/repo/.git/info/refs?service=git-upload-pack"),
+                started,
+                pushed,
+                checked,
+                |w| strangers_know_nothing(w, 5),
+            ],
+        )
+        .serves(New),
+        row(
+            "a redirect leads to another host that wants a password",
+            Https,
+            [
+                password,
+                |w| w.redirects("{}/repo/.git/info/refs?service=git-upload-pack"),
+                |w| w.elsewhere.as_ref().unwrap().want(BASIC),
+                started,
+                |w| strangers_know_nothing(w, 1),
+            ],
+        )
+        .fails(Nothing, "auth"),
+        row(
+            "the proxy wants a login",
+            Proxied,
+            [proxy_with_login, started],
+        )
+        .fails(Nothing, "auth"),
+    ]
+}
+
+fn tokens() -> Vec<Row> {
+    vec![
+        row(
+            "a token is accepted",
+            Https,
+            [token, started, pushed, checked],
+        )
+        .serves(New),
+        row(
+            "the token is replaced by a wrong one",
+            Https,
+            [
+                token,
+                started,
+                pushed,
+                |w| drop(w.write_secret("token", "0ther")),
+                checked,
+            ],
+        )
+        .fails(Old, "auth"),
+    ]
+}
+
+fn certificates() -> Vec<Row> {
+    vec![
+        row(
+            "there is no client certificate for a remote that wants one",
+            HttpsForClients,
+            [
+                |w| w.settings.credentials.client_cert_file = None,
+                |w| w.settings.credentials.client_key_file = None,
+                started,
+            ],
+        )
+        .fails(Nothing, "auth"),
+        row(
+            "the client certificate is from another authority",
+            HttpsForClients,
+            [started, pushed, World::foreign_certificate, checked],
+        )
+        .fails(Old, "auth"),
+        row(
+            "the client certificate is renewed",
+            HttpsForClients,
+            [
+                World::foreign_certificate,
+                started,
+                World::client_certificate,
+                checked,
+            ],
+        )
+        .serves(New)
+        .after_errors("auth", 1),
+        row(
+            "the key of the client certificate is junk",
+            HttpsForClients,
+            [
+                started,
+                pushed,
+                |w| drop(w.write_secret("cert.key", "s3cret")),
+                checked,
+            ],
+        )
+        .fails(Old, "auth"),
+    ]
+}
+
+fn keys() -> Vec<Row> {
+    vec![
+        row(
+            "the ssh key is not known to the server",
+            Ssh,
+            [other_key, started],
+        )
+        .fails(Nothing, "auth"),
+        row(
+            "the ssh key is replaced by a good one",
+            Ssh,
+            [other_key, started, good_key, checked],
+        )
+        .serves(New)
+        .after_errors("auth", 1),
+        row(
+            "others can read the ssh key",
+            Ssh,
+            [started, pushed, open_key, checked],
+        )
+        .fails(Old, "auth"),
+        row(
+            "the ssh key is gone",
+            Ssh,
+            [
+                started,
+                pushed,
+                |w| fs::remove_file(w.file("key")).unwrap(),
+                checked,
+            ],
+        )
+        .fails(Old, "auth"),
+        row(
+            "the host key is not known",
+            Ssh,
+            [|w| drop(w.write("known_hosts", "")), started],
+        )
+        .fails(Nothing, "host_key"),
+        row(
+            "the host key is another one",
+            Ssh,
+            [started, pushed, other_host_key, checked],
+        )
+        .fails(Old, "host_key"),
+        row(
+            "the new host key is confirmed",
+            Ssh,
+            [
+                started,
+                pushed,
+                other_host_key,
+                checked,
+                good_host_key,
+                checked,
+            ],
+        )
+        .serves(New)
+        .after_errors("host_key", 1),
+    ]
+}
+
+fn password(world: &mut World) {
+    let file = world.write_secret("password", "s3cret");
+    world.settings.credentials.username = Some("ann".to_owned());
+    world.settings.credentials.password_file = Some(file);
+}
+
+fn wanted(world: &mut World) {
+    world.http().want(BASIC);
+}
+
+fn wants_another(world: &mut World) {
+    world.http().want(BASIC_NEW);
+}
+
+fn token(world: &mut World) {
+    let file = world.write_secret("token", "t0ken");
+    world.settings.credentials.bearer_token_file = Some(file);
+    world.http().want("Bearer t0ken");
+}
+
+/// The server behind the redirect was asked, and never with credentials.
+fn strangers_know_nothing(world: &mut World, at_least: usize) {
+    let seen = world.elsewhere.as_ref().unwrap().take_seen();
+    assert!(seen.len() >= at_least, "{seen:?}");
+    assert!(seen.iter().all(|seen| seen.authorization().is_none()));
+}
+
+fn proxy_with_login(world: &mut World) {
+    let proxy = Proxy::new(Some("407 Proxy Authentication Required"));
+    world.settings.credentials.proxy = Some(proxy.url().parse().unwrap());
+    world.keep(proxy);
+}
+
+fn other_key(world: &mut World) {
+    keygen(&world.file("other"));
+    fs::copy(world.file("other"), world.file("key")).unwrap();
+}
+
+fn good_key(world: &mut World) {
+    fs::copy(world.sshd().client_key(), world.file("key")).unwrap();
+}
+
+fn open_key(world: &mut World) {
+    fs::set_permissions(world.file("key"), fs::Permissions::from_mode(0o644)).unwrap();
+}
+
+fn other_host_key(world: &mut World) {
+    let known = world.sshd().known_host();
+    let (host, _) = known.split_once(' ').unwrap();
+    let other = keygen(&world.file("other"));
+    world.write("known_hosts", &format!("{host} {other}"));
+}
+
+fn good_host_key(world: &mut World) {
+    let known = world.sshd().known_host();
+    world.write("known_hosts", &known);
+}

@@ -1,0 +1,218 @@
+//! What happens to this machine: to the objects that are kept for the next fetch, to the disk, to the process.
+
+use std::fs;
+use std::os::unix::fs::chown;
+use std::process::Command;
+
+use super::server::wait_for;
+use super::steps::{back, checked, counted_from_here, pushed, started};
+use super::world::Place::{Http, Path};
+use super::world::{World, flip, truncate};
+use super::{New, Old, Row, row};
+use crate::support::http_backend::{Answer, Seen};
+use crate::support::process::Process;
+
+pub(super) fn rows() -> Vec<Row> {
+    [store(), crashes(), disk()].into_iter().flatten().collect()
+}
+
+/// What may become of the objects of the last fetches.
+fn store() -> Vec<Row> {
+    let damaged = |scenario, damage: super::Step| {
+        row(
+            scenario,
+            Http,
+            [started, damage, pushed, checked, one_store],
+        )
+        .serves(New)
+    };
+    vec![
+        damaged("a pack is deleted", |w| fs::remove_file(w.pack()).unwrap()),
+        damaged("a pack is cut", |w| truncate(&w.pack())),
+        damaged("a pack is empty", |w| fs::write(w.pack(), "").unwrap()),
+        damaged("bits of a pack are flipped", |w| flip(&w.pack())),
+        damaged("the index of a pack is deleted", |w| {
+            fs::remove_file(w.pack().with_extension("idx")).unwrap();
+        }),
+        damaged("the index of a pack is cut", |w| {
+            truncate(&w.pack().with_extension("idx"))
+        }),
+        damaged("bits of the index of a pack are flipped", |w| {
+            flip(&w.pack().with_extension("idx"))
+        }),
+        damaged("a lock is left over", |w| {
+            fs::write(w.store().join("shallow.lock"), "").unwrap();
+        }),
+        damaged("half a pack is left over", |w| {
+            fs::write(w.store().join("objects/pack/.tmp123"), "half a pack").unwrap();
+            fs::write(w.store().join("objects/pack/pack-1.idx"), "half an index").unwrap();
+        }),
+        damaged("the configuration of the store is garbage", |w| {
+            fs::write(w.store().join("config"), "[[[").unwrap();
+            fs::write(w.store().join("HEAD"), [0xff; 100]).unwrap();
+        }),
+        damaged("the list of shallow commits is garbage", |w| {
+            fs::write(w.store().join("shallow"), "garbage").unwrap();
+        }),
+        damaged("the store belongs to somebody else", |w| {
+            // Only root may give files away; to others this is nothing.
+            let _ = chown(w.store(), Some(12345), Some(12345));
+            let _ = chown(w.pack(), Some(12345), Some(12345));
+        }),
+        damaged("the store is deleted", |w| {
+            fs::remove_dir_all(w.store()).unwrap()
+        }),
+        damaged("the state directory is deleted", |w| {
+            fs::remove_dir_all(w.state_dir()).unwrap()
+        }),
+    ]
+}
+
+/// What other processes left, or do.
+fn crashes() -> Vec<Row> {
+    vec![
+        row(
+            "an earlier process was killed in the middle of a fetch",
+            Http,
+            [killed_in_a_fetch, started, one_store],
+        )
+        .serves(Old),
+        row(
+            "folders and locks of dead processes are left over",
+            Http,
+            [dead_leftovers, started, one_store],
+        )
+        .serves(Old),
+        row(
+            "two servers share a state directory",
+            Http,
+            [
+                started,
+                |w| w.second = Some(w.begin()),
+                |w| w.second.as_mut().unwrap().first_check(),
+                pushed,
+                |w| w.second.as_mut().unwrap().check(),
+                checked,
+                |w| {
+                    assert_eq!(
+                        w.second.as_ref().unwrap().served(),
+                        w.commits.last().cloned()
+                    )
+                },
+            ],
+        )
+        .serves(New),
+    ]
+}
+
+/// Disks that cannot be written.
+fn disk() -> Vec<Row> {
+    vec![
+        row(
+            "a file takes the place of the state directory",
+            Http,
+            [started, pushed, blocked, checked],
+        )
+        .fails(Old, "disk"),
+        row(
+            "the file goes away again",
+            Http,
+            [started, pushed, blocked, checked, unblocked, checked],
+        )
+        .serves(New)
+        .after_errors("disk", 1),
+        row(
+            "what is served cannot be stored",
+            Path,
+            [unwritable, started, pushed, checked],
+        )
+        .serves(New),
+        row(
+            "the disk is full",
+            Http,
+            [small_disk, started, incompressible, checked],
+        )
+        .fails(Old, "disk")
+        .for_root(),
+        row(
+            "somebody makes room on the full disk",
+            Http,
+            [
+                small_disk,
+                started,
+                incompressible,
+                checked,
+                |w| w.mount(&["-o", "remount,size=50m"]),
+                checked,
+            ],
+        )
+        .serves(New)
+        .after_errors("disk", 1)
+        .for_root(),
+    ]
+}
+
+/// There is one store, whatever happened.
+fn one_store(world: &mut World) {
+    world.store();
+}
+
+/// A real process is killed while it waits for objects.
+fn killed_in_a_fetch(world: &mut World) {
+    world.answers_fetches(Answer::Stall(100));
+    let repo = format!("--repo={}", world.settings.repo);
+    let state = format!("--state-dir={}", world.state_dir().display());
+    let process = Process::start(&["serve", &repo, &state, "--listen=127.0.0.1:0"], &[]);
+    let http = world.http();
+    wait_for("the fetch", || http.take_seen().iter().any(Seen::is_fetch));
+    process.signal("KILL");
+    assert_eq!(process.end().code, None);
+    world.store();
+    back(world);
+    counted_from_here(world);
+}
+
+fn dead_leftovers(world: &mut World) {
+    let state = world.state_dir();
+    fs::create_dir_all(state.join("gitboot-fetch-dead/objects/pack")).unwrap();
+    fs::write(state.join("gitboot-fetch-dead/shallow.lock"), "").unwrap();
+    fs::write(state.join("gitboot-fetch-dead.lock"), "").unwrap();
+    fs::create_dir(state.join("gitboot-fetch-orphan")).unwrap();
+}
+
+fn blocked(world: &mut World) {
+    world.server().wait_until_stored();
+    fs::remove_dir_all(world.state_dir()).unwrap();
+    fs::write(world.state_dir(), "a file").unwrap();
+}
+
+fn unblocked(world: &mut World) {
+    fs::remove_file(world.state_dir()).unwrap();
+}
+
+fn unwritable(world: &mut World) {
+    let file = world.write("file", "");
+    world.settings.state_dir = Some(file.join("below"));
+}
+
+/// The state directory is on a disk of its own with hardly any room.
+fn small_disk(world: &mut World) {
+    fs::create_dir(world.state_dir()).unwrap();
+    world.mount(&["-t", "tmpfs", "-o", "size=300k", "none"]);
+}
+
+/// A commit that does not fit.
+fn incompressible(world: &mut World) {
+    let noise = crate::support::git::noise(1_000_000);
+    world.commit(&[("noise.txt", &noise)]);
+}
+
+/// Whether this user may mount what the rows for root want.
+pub(super) fn may_mount() -> bool {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |program: &str, args: &[&str]| {
+        let status = Command::new(program).args(args).arg(folder.path()).status();
+        status.is_ok_and(|status| status.success())
+    };
+    run("mount", &["-t", "tmpfs", "-o", "size=100k", "none"]) && run("umount", &[])
+}

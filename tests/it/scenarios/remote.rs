@@ -1,0 +1,453 @@
+//! Remotes that are away, slow, wrong or something else: what was served stays.
+
+use std::io::Write as _;
+use std::net::TcpListener;
+use std::time::Duration;
+
+use super::Served::None as Nothing;
+use super::steps::{
+    away, back, checked, deleted, force_pushed, impatient, on_main, page, pushed, silent, started,
+    status, unplugged,
+};
+use super::world::Place::{Daemon, Http, Https, HttpsElsewhere, HttpsExpired, Path, Proxied, Ssh};
+use super::world::World;
+use super::{New, Old, Row, row};
+use crate::support::git;
+use crate::support::http_backend::Answer;
+use crate::support::pki::Authority;
+use crate::support::proxy::Proxy;
+
+pub(super) fn rows() -> Vec<Row> {
+    [reached(), answered(), timed(), refs(), places()]
+        .into_iter()
+        .flatten()
+        .collect()
+}
+
+/// Whether somebody is there, and whether it is the one we know.
+fn reached() -> Vec<Row> {
+    vec![
+        row(
+            "the name of the host has no address",
+            Http,
+            [nameless, started],
+        )
+        .fails(Nothing, "dns"),
+        row(
+            "the name of the ssh host has no address",
+            Ssh,
+            [nameless_ssh, started],
+        )
+        .fails(Nothing, "dns"),
+        row("nobody listens at the port", Http, [unplugged, started]).fails(Nothing, "refused"),
+        row(
+            "the server goes away",
+            Http,
+            [started, pushed, unplugged, checked],
+        )
+        .fails(Old, "refused"),
+        row(
+            "the ssh server goes away",
+            Ssh,
+            [started, pushed, unplugged, checked],
+        )
+        .fails(Old, "refused"),
+        row(
+            "the git daemon goes away",
+            Daemon,
+            [started, pushed, unplugged, checked],
+        )
+        .fails(Old, "refused"),
+        row(
+            "the proxy goes away",
+            Proxied,
+            [started, pushed, unplugged, checked],
+        )
+        .fails(Old, "refused"),
+        row(
+            "the proxy does not connect",
+            Proxied,
+            [forbidding_proxy, started],
+        )
+        .fails(Nothing, "refused"),
+        row(
+            "the certificate is from an unknown authority",
+            Https,
+            [untrusted, started],
+        )
+        .fails(Nothing, "tls"),
+        row(
+            "the authority of the certificate is no longer trusted",
+            Https,
+            [started, pushed, untrusted, checked],
+        )
+        .fails(Old, "tls"),
+        row("the certificate has expired", HttpsExpired, [started]).fails(Nothing, "tls"),
+        row(
+            "the certificate is for another name",
+            HttpsElsewhere,
+            [started],
+        )
+        .fails(Nothing, "tls"),
+        row("the server does not speak TLS", Http, [over_tls, started]).fails(Nothing, "tls"),
+    ]
+}
+
+/// Answers that are not git's.
+fn answered() -> Vec<Row> {
+    vec![
+        row(
+            "the server answers 503",
+            Http,
+            [started, pushed, away, checked],
+        )
+        .fails(Old, "server"),
+        row(
+            "the server comes back",
+            Http,
+            [started, pushed, away, checked, checked, back, checked],
+        )
+        .serves(New)
+        .after_errors("server", 2),
+        row(
+            "the server has had enough of us (429)",
+            Http,
+            [started, pushed, |w| w.answers(status(429)), checked],
+        )
+        .fails(Old, "server"),
+        row(
+            "the server answers with an odd status",
+            Http,
+            [started, pushed, |w| w.answers(status(418)), checked],
+        )
+        .fails(Old, "protocol"),
+        row(
+            "a captive portal shows its page",
+            Http,
+            [
+                started,
+                pushed,
+                |w| w.answers(page("text/html", "<html>Please log in</html>")),
+                checked,
+            ],
+        )
+        .fails(Old, "protocol"),
+        row(
+            "a captive portal redirects to its page",
+            Http,
+            [started, pushed, |w| w.redirects("{}/login"), checked],
+        )
+        .fails(Old, "protocol"),
+        row(
+            "a redirect leads to a file of this machine",
+            Http,
+            [
+                started,
+                pushed,
+                |w| w.redirects("file:///etc/passwd?service=git-upload-pack"),
+                checked,
+            ],
+        )
+        .fails(Old, "protocol"),
+        row(
+            "the listing of refs is junk",
+            Http,
+            [
+                started,
+                pushed,
+                |w| w.answers(page("application/x-git-upload-pack-advertisement", "junk")),
+                checked,
+            ],
+        )
+        .fails(Old, "protocol"),
+        row("the server does not speak HTTP", Http, [not_http, started]).fails(Nothing, "protocol"),
+        row(
+            "the pack is damaged on its way",
+            Http,
+            [
+                started,
+                pushed,
+                |w| w.answers_fetches(Answer::Damaged(150)),
+                checked,
+            ],
+        )
+        .fails(Old, "corrupt"),
+        row(
+            "after a damaged pack comes a good one",
+            Http,
+            [
+                started,
+                pushed,
+                |w| w.answers_fetches(Answer::Damaged(150)),
+                checked,
+                back,
+                checked,
+            ],
+        )
+        .serves(New)
+        .after_errors("corrupt", 1),
+        row(
+            "the fetch is answered with 503 after a good listing",
+            Http,
+            [started, pushed, |w| w.answers_fetches(status(503)), checked],
+        )
+        .fails(Old, "server"),
+    ]
+}
+
+/// Slow remotes.
+fn timed() -> Vec<Row> {
+    vec![
+        row(
+            "the server says nothing",
+            Http,
+            [impatient, started, pushed, silent, checked],
+        )
+        .fails(Old, "timeout"),
+        row(
+            "the server falls silent in the middle of a fetch",
+            Http,
+            [
+                impatient,
+                started,
+                pushed,
+                |w| w.answers_fetches(Answer::Stall(100)),
+                checked,
+            ],
+        )
+        .fails(Old, "timeout"),
+        row(
+            "the listing of refs drips",
+            Http,
+            [
+                impatient,
+                started,
+                pushed,
+                |w| w.answers(Answer::Drip(Duration::from_millis(50))),
+                checked,
+            ],
+        )
+        .fails(Old, "timeout"),
+        row(
+            "the fetch drips",
+            Http,
+            [
+                impatient,
+                started,
+                large,
+                |w| w.answers_fetches(Answer::Drip(Duration::from_millis(50))),
+                checked,
+            ],
+        )
+        .fails(Old, "timeout"),
+        row(
+            "the fetch as a whole takes too long",
+            Http,
+            [
+                |w| w.settings.fetch_timeout = Duration::from_secs(3),
+                started,
+                large,
+                |w| w.answers_fetches(Answer::Drip(Duration::from_millis(50))),
+                checked,
+            ],
+        )
+        .fails(Old, "timeout"),
+        row(
+            "the ssh server hangs after the login",
+            Ssh,
+            [
+                impatient,
+                started,
+                pushed,
+                |w| w.sshd().force("cat >/dev/null"),
+                checked,
+            ],
+        )
+        .fails(Old, "timeout"),
+    ]
+}
+
+/// Refs that move and vanish.
+fn refs() -> Vec<Row> {
+    vec![
+        row(
+            "the history is rewritten",
+            Http,
+            [started, force_pushed, checked],
+        )
+        .serves(New),
+        row(
+            "the message of the commit alone is rewritten",
+            Http,
+            [started, amended, checked, |w| {
+                assert_eq!(w.server().builds(), 1, "the same tree needs no compiler");
+            }],
+        )
+        .serves(New),
+        row(
+            "the branch is deleted",
+            Http,
+            [on_main, started, deleted, checked],
+        )
+        .fails(Old, "ref_not_found"),
+        row(
+            "the deleted branch comes back",
+            Http,
+            [on_main, started, deleted, checked, recreated, checked],
+        )
+        .serves(New)
+        .after_errors("ref_not_found", 1),
+        row(
+            "there is no such branch",
+            Http,
+            [|w| w.settings.reference = Some("mian".to_owned()), started],
+        )
+        .fails(Nothing, "ref_not_found"),
+        row(
+            "HEAD leads to a branch that does not exist",
+            Http,
+            [started, headless, checked],
+        )
+        .fails(Old, "ref_not_found"),
+        row("the ref leads to a file", Http, [blob_tag, started]).refuses(Nothing, "ref_not_found"),
+    ]
+}
+
+/// Repositories that are not there, or not of our kind.
+fn places() -> Vec<Row> {
+    vec![
+        row(
+            "the repository is gone from the server",
+            Http,
+            [started, pushed, |w| w.answers(status(404)), checked],
+        )
+        .fails(Old, "not_found"),
+        row(
+            "the repository is gone from the ssh server",
+            Ssh,
+            [started, moved_away, checked],
+        )
+        .fails(Old, "not_found"),
+        row(
+            "the repository is gone from the git daemon",
+            Daemon,
+            [started, moved_away, checked],
+        )
+        .fails(Old, "not_found"),
+        row(
+            "the repository is gone from this machine",
+            Path,
+            [started, moved_away, checked],
+        )
+        .fails(Old, "not_found"),
+        row(
+            "the repository on this machine comes back",
+            Path,
+            [started, pushed, moved_away, checked, moved_back, checked],
+        )
+        .serves(New)
+        .after_errors("not_found", 1),
+        row(
+            "an object of the repository on this machine is lost",
+            Path,
+            [started, pushed, lost_object, checked],
+        )
+        .fails(Old, "corrupt"),
+        row(
+            "the repository names its objects by SHA-256",
+            Http,
+            [sha256, started],
+        )
+        .fails(Nothing, "unsupported"),
+    ]
+}
+
+/// A label of 64 characters is one too long, so that no resolver is asked.
+fn host() -> String {
+    format!("{}.invalid", "x".repeat(64))
+}
+
+fn nameless(world: &mut World) {
+    world.settings.repo = format!("http://{}/boot.git", host()).parse().unwrap();
+}
+
+fn nameless_ssh(world: &mut World) {
+    world.settings.repo = format!("ssh://git@{}/boot.git", host()).parse().unwrap();
+}
+
+fn untrusted(world: &mut World) {
+    world.write("ca.pem", &Authority::new("Other CA").pem);
+}
+
+fn over_tls(world: &mut World) {
+    let url = world.settings.repo.to_string().replace("http:", "https:");
+    world.settings.repo = url.parse().unwrap();
+}
+
+fn forbidding_proxy(world: &mut World) {
+    let proxy = Proxy::new(Some("403 Forbidden"));
+    world.settings.credentials.proxy = Some(proxy.url().parse().unwrap());
+    world.keep(proxy);
+}
+
+/// What answers is an ssh server.
+fn not_http(world: &mut World) {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let url = format!("http://{}/x", listener.local_addr().unwrap());
+    world.settings.repo = url.parse().unwrap();
+    std::thread::spawn(move || {
+        use std::io::Read as _;
+        let (mut stream, _) = listener.accept().unwrap();
+        let _ = stream.read(&mut [0; 1024]);
+        let _ = stream.write_all(b"SSH-2.0-OpenSSH_9.6\r\n");
+    });
+}
+
+/// More than a dripping server sends in the time that it has, and hard to compress.
+fn large(world: &mut World) {
+    let noise = git::noise(20_000);
+    world.commit(&[("noise.txt", &noise)]);
+}
+
+fn amended(world: &mut World) {
+    world.work.git(&["commit", "-q", "--amend", "-m", "other"]);
+    let head = world.work.head();
+    world.commits.push(head);
+}
+
+fn recreated(world: &mut World) {
+    world.change();
+    world.work.git(&["branch", "-q", "main"]);
+}
+
+fn headless(world: &mut World) {
+    world.work.git(&["symbolic-ref", "HEAD", "refs/heads/none"]);
+}
+
+fn blob_tag(world: &mut World) {
+    let blob = world.work.blob(b"x");
+    world.work.set_ref("refs/tags/blob", &blob);
+    world.settings.reference = Some("blob".to_owned());
+}
+
+fn moved_away(world: &mut World) {
+    std::fs::rename(world.work.path(), world.work.parent().join("gone")).unwrap();
+}
+
+fn moved_back(world: &mut World) {
+    std::fs::rename(world.work.parent().join("gone"), world.work.path()).unwrap();
+}
+
+fn lost_object(world: &mut World) {
+    let blob = world.work.git(&["rev-parse", "HEAD:site.yaml"]);
+    let objects = world.work.path().join(".git/objects");
+    std::fs::remove_file(objects.join(&blob[..2]).join(&blob[2..])).unwrap();
+}
+
+fn sha256(world: &mut World) {
+    git::run(
+        world.work.parent(),
+        &["init", "-q", "--object-format=sha256", "long"],
+    );
+    world.settings.repo = world.http().url("long/.git").parse().unwrap();
+}
