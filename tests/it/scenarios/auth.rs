@@ -35,13 +35,15 @@ fn passwords() -> Vec<Row> {
             Https,
             [wanted, started],
         )
-        .fails(Nothing, "auth"),
+        .fails(Nothing, "auth")
+        .because("give `--git-username` and `--git-password-file`"),
         row(
             "the password is wrong",
             Https,
             [password, wants_another, started],
         )
-        .fails(Nothing, "auth"),
+        .fails(Nothing, "auth")
+        .because("with the password of `--git-password-file`"),
         row(
             "the remote forbids the repository (403)",
             Http,
@@ -84,7 +86,8 @@ fn passwords() -> Vec<Row> {
                 |w| assert!(w.http().take_seen().is_empty()),
             ],
         )
-        .fails(Old, "auth"),
+        .fails(Old, "auth")
+        .because("cannot be read"),
         row(
             "a redirect to another host gets no password",
             Https,
@@ -110,13 +113,15 @@ fn passwords() -> Vec<Row> {
                 |w| strangers_know_nothing(w, 1),
             ],
         )
-        .fails(Nothing, "auth"),
+        .fails(Nothing, "auth")
+        .because("redirects to another host"),
         row(
             "the proxy wants a login",
             Proxied,
             [proxy_with_login, started],
         )
-        .fails(Nothing, "auth"),
+        .fails(Nothing, "auth")
+        .because("(407)"),
     ]
 }
 
@@ -139,7 +144,8 @@ fn tokens() -> Vec<Row> {
                 checked,
             ],
         )
-        .fails(Old, "auth"),
+        .fails(Old, "auth")
+        .because("with the token of `--git-bearer-token-file`"),
     ]
 }
 
@@ -154,13 +160,15 @@ fn certificates() -> Vec<Row> {
                 started,
             ],
         )
-        .fails(Nothing, "auth"),
+        .fails(Nothing, "auth")
+        .because("wants a client certificate"),
         row(
             "the client certificate is from another authority",
             HttpsForClients,
             [started, pushed, World::foreign_certificate, checked],
         )
-        .fails(Old, "auth"),
+        .fails(Old, "auth")
+        .because("wants a client certificate"),
         row(
             "the client certificate is renewed",
             HttpsForClients,
@@ -183,7 +191,8 @@ fn certificates() -> Vec<Row> {
                 checked,
             ],
         )
-        .fails(Old, "auth"),
+        .fails(Old, "auth")
+        .because("`--git-client-key-file`"),
     ]
 }
 
@@ -194,7 +203,8 @@ fn keys() -> Vec<Row> {
             Ssh,
             [other_key, started],
         )
-        .fails(Nothing, "auth"),
+        .fails(Nothing, "auth")
+        .because("does not accept the key of `--git-ssh-key-file`"),
         row(
             "the ssh key is replaced by a good one",
             Ssh,
@@ -207,7 +217,8 @@ fn keys() -> Vec<Row> {
             Ssh,
             [started, pushed, open_key, checked],
         )
-        .fails(Old, "auth"),
+        .fails(Old, "auth")
+        .because("because others can read it"),
         row(
             "the ssh key is gone",
             Ssh,
@@ -218,19 +229,22 @@ fn keys() -> Vec<Row> {
                 checked,
             ],
         )
-        .fails(Old, "auth"),
+        .fails(Old, "auth")
+        .because("cannot be read"),
         row(
             "the host key is not known",
             Ssh,
             [|w| drop(w.write("known_hosts", "")), started],
         )
-        .fails(Nothing, "host_key"),
+        .fails(Nothing, "host_key")
+        .because("is not in `--git-known-hosts-file`"),
         row(
             "the host key is another one",
             Ssh,
             [started, pushed, other_host_key, checked],
         )
-        .fails(Old, "host_key"),
+        .fails(Old, "host_key")
+        .because("is another than the one in"),
         row(
             "the new host key is confirmed",
             Ssh,

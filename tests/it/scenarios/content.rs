@@ -26,7 +26,9 @@ pub(super) fn rows() -> Vec<Row> {
 fn manifests() -> Vec<Row> {
     let pushes = |scenario, change: super::Step| row(scenario, Path, [started, change, checked]);
     vec![
-        pushes("a manifest has an error", broken).refuses(Old, "content"),
+        pushes("a manifest has an error", broken)
+            .refuses(Old, "content")
+            .because("broken.yaml:1:1: error[not-a-manifest]"),
         row(
             "a refused revision is counted once, however often it is seen",
             Http,
@@ -76,12 +78,14 @@ fn manifests() -> Vec<Row> {
                 &MANIFESTS.replace("profile: worker", "profile: wroker"),
             )]);
         })
-        .refuses(Old, "content"),
+        .refuses(Old, "content")
+        .because("error[unknown-profile]"),
         pushes("all manifests are gone", |w| {
             fs::remove_file(w.work.path().join("site.yaml")).unwrap();
             w.commit(&[("README", "moved\n")]);
         })
-        .refuses(Old, "content"),
+        .refuses(Old, "content")
+        .because("error[empty-tree]: the tree has no Profile"),
         row(
             "all manifests are gone, with --allow-empty",
             Path,
@@ -97,7 +101,8 @@ fn manifests() -> Vec<Row> {
             let conflict = "<<<<<<< HEAD\n=======\n>>>>>>> other\n";
             w.commit(&[("site.yaml", &format!("{MANIFESTS}{conflict}"))]);
         })
-        .refuses(Old, "content"),
+        .refuses(Old, "content")
+        .because("error[merge-conflict]"),
         pushes("a manifest is a pointer of Git LFS", |w| {
             let pointer = format!(
                 "version https://git-lfs.github.com/spec/v1\noid sha256:{:064}\nsize 12\n",
@@ -105,9 +110,14 @@ fn manifests() -> Vec<Row> {
             );
             w.commit(&[("site.yaml", &pointer)]);
         })
-        .refuses(Old, "content"),
-        pushes("YAML grows exponentially", exponential).refuses(Old, "content"),
-        pushes("YAML grows with the square of its size", quadratic).refuses(Old, "content"),
+        .refuses(Old, "content")
+        .because("error[lfs-pointer]"),
+        pushes("YAML grows exponentially", exponential)
+            .refuses(Old, "content")
+            .because("error[yaml-budget]"),
+        pushes("YAML grows with the square of its size", quadratic)
+            .refuses(Old, "content")
+            .because("error[yaml-budget]"),
     ]
 }
 
@@ -115,18 +125,33 @@ fn manifests() -> Vec<Row> {
 fn paths() -> Vec<Row> {
     let holds = |scenario, change: super::Step| row(scenario, Http, [started, change, checked]);
     vec![
-        holds("a path holds `..`", |w| name(w, b"..")).refuses(Old, "content"),
-        holds("a path holds `.git`", |w| name(w, b".git")).refuses(Old, "content"),
-        holds("a path holds `.GIT`", |w| name(w, b".GIT")).refuses(Old, "content"),
-        holds("a name holds a slash", |w| name(w, b"a/b")).refuses(Old, "content"),
-        holds("a name holds control characters", |w| name(w, b"a\x1b[31m")).refuses(Old, "content"),
-        holds("a name is not UTF-8", |w| name(w, b"a\xff")).refuses(Old, "content"),
+        holds("a path holds `..`", |w| name(w, b".."))
+            .refuses(Old, "content")
+            .because("the path `..` is refused"),
+        holds("a path holds `.git`", |w| name(w, b".git"))
+            .refuses(Old, "content")
+            .because("the path `.git` is refused"),
+        holds("a path holds `.GIT`", |w| name(w, b".GIT"))
+            .refuses(Old, "content")
+            .because("the path `.GIT` is refused"),
+        holds("a name holds a slash", |w| name(w, b"a/b"))
+            .refuses(Old, "content")
+            .because("a name holds a slash"),
+        holds("a name holds control characters", |w| name(w, b"a\x1b[31m"))
+            .refuses(Old, "content")
+            .because("the path `a\\u{1b}[31m` is refused"),
+        holds("a name is not UTF-8", |w| name(w, b"a\xff"))
+            .refuses(Old, "content")
+            .because("it is not UTF-8"),
         holds("a name stands twice in its folder", |w| {
             let blob = w.good_blob();
             w.raw(&[("100644", b"a.yaml", &blob), ("100644", b"a.yaml", &blob)]);
         })
-        .refuses(Old, "content"),
-        holds("a manifest is a symlink", |w| link(w, "other.yaml")).refuses(Old, "content"),
+        .refuses(Old, "content")
+        .because("`a.yaml` stands twice in its folder"),
+        holds("a manifest is a symlink", |w| link(w, "other.yaml"))
+            .refuses(Old, "content")
+            .because("is a symbolic link"),
         holds("a symlink that nobody names is ignored", |w| {
             link(w, "other")
         })
@@ -134,7 +159,8 @@ fn paths() -> Vec<Row> {
         holds("a manifest is a submodule", |w| {
             submodule(w, b"module.yaml")
         })
-        .refuses(Old, "content"),
+        .refuses(Old, "content")
+        .because("is a submodule"),
         holds("a submodule that nobody names is ignored", |w| {
             submodule(w, b"module")
         })
@@ -168,7 +194,8 @@ fn paths() -> Vec<Row> {
                 checked,
             ],
         )
-        .refuses(Old, "content"),
+        .refuses(Old, "content")
+        .because("error[empty-tree]: the commit has no folder at `boot`"),
     ]
 }
 
@@ -178,27 +205,33 @@ fn limits() -> Vec<Row> {
         row(scenario, Http, [limit, started, change, checked])
     };
     vec![
-        limited("a bomb of trees", |w| w.settings.limits.files = 500, bomb).refuses(Old, "limit"),
+        limited("a bomb of trees", |w| w.settings.limits.files = 500, bomb)
+            .refuses(Old, "limit")
+            .because("more than the limit of 500 files"),
         limited("folders are too deep", few, |w| {
             let path = format!("{}f", "a/".repeat(Limits::default().depth + 1));
             w.commit(&[(&path, "x")]);
         })
-        .refuses(Old, "limit"),
+        .refuses(Old, "limit")
+        .because("deeper than the limit of 32 folders"),
         limited("there are too many files", few, |w| {
             let names: Vec<String> = (0..20).map(|n| format!("f{n}")).collect();
             let files: Vec<_> = names.iter().map(|name| (name.as_str(), "x")).collect();
             w.commit(&files);
         })
-        .refuses(Old, "limit"),
+        .refuses(Old, "limit")
+        .because("more than the limit of 10 files"),
         limited("a file is too large", few, |w| {
             w.commit(&[("large", &"x".repeat(10_001))]);
         })
-        .refuses(Old, "limit"),
+        .refuses(Old, "limit")
+        .because("`large` is larger than the limit of 10000 bytes"),
         limited("the files are too large in all", few, |w| {
             let text = "x".repeat(9_000);
             w.commit(&[("one", &text), ("two", &text), ("three", &text)]);
         })
-        .refuses(Old, "limit"),
+        .refuses(Old, "limit")
+        .because("more than the limit of 20000 bytes in all"),
         limited(
             "a fetch brings too many bytes",
             |w| w.settings.wire_bytes = 20_000,
@@ -206,7 +239,8 @@ fn limits() -> Vec<Row> {
                 w.commit(&[("noise", &noise(100_000))]);
             },
         )
-        .refuses(Old, "limit"),
+        .refuses(Old, "limit")
+        .because("more bytes than the limit for one fetch"),
         limited(
             "a small pack unpacks to too much",
             |w| w.settings.unpacked_bytes = 100_000,
@@ -214,7 +248,8 @@ fn limits() -> Vec<Row> {
                 w.commit(&[("zeros", &"\0".repeat(1_000_000))]);
             },
         )
-        .refuses(Old, "limit"),
+        .refuses(Old, "limit")
+        .because("larger than the limit of 100000 bytes unpacked"),
         row(
             "the large file goes away again",
             Http,

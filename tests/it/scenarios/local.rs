@@ -62,9 +62,7 @@ fn store() -> Vec<Row> {
         damaged("the store is deleted", |w| {
             fs::remove_dir_all(w.store()).unwrap()
         }),
-        damaged("the state directory is deleted", |w| {
-            fs::remove_dir_all(w.state_dir()).unwrap()
-        }),
+        damaged("the state directory is deleted", deleted),
     ]
 }
 
@@ -133,6 +131,7 @@ fn disk() -> Vec<Row> {
             [small_disk, started, incompressible, checked],
         )
         .fails(Old, "disk")
+        .because("No space left on device")
         .for_root(),
         row(
             "somebody makes room on the full disk",
@@ -180,9 +179,14 @@ fn dead_leftovers(world: &mut World) {
     fs::create_dir(state.join("gitboot-fetch-orphan")).unwrap();
 }
 
-fn blocked(world: &mut World) {
+fn deleted(world: &mut World) {
+    // Nothing is being written there.
     world.server().wait_until_stored();
     fs::remove_dir_all(world.state_dir()).unwrap();
+}
+
+fn blocked(world: &mut World) {
+    deleted(world);
     fs::write(world.state_dir(), "a file").unwrap();
 }
 

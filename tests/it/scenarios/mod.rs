@@ -31,8 +31,10 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use gitboot::publish::Outcome;
+
 use crate::support::fixture::golden;
-use server::{Tally, class_of};
+use server::{Tally, class_of, messages};
 use world::{Place, World};
 
 /// How many rows of a group run at a time: most of them wait, for git or for a timeout.
@@ -75,6 +77,8 @@ struct Row {
     class: &'static str,
     errors: Vec<(&'static str, u32)>,
     refused: u32,
+    /// What the last message has to say; the tests of `source` and of the diagnostics hold whole ones.
+    because: &'static str,
     /// Whether only root can tell it.
     is_for_root: bool,
 }
@@ -110,6 +114,7 @@ impl Story {
             class,
             errors: Vec::new(),
             refused: 0,
+            because: "",
             is_for_root: false,
         }
     }
@@ -145,6 +150,11 @@ impl Row {
             refused: count,
             ..self
         }
+    }
+
+    /// The last message says this.
+    fn because(self, because: &'static str) -> Self {
+        Self { because, ..self }
     }
 
     /// Only root can tell it.
@@ -186,12 +196,15 @@ impl Row {
             (End::of(&mut world, self.served), outcome)
         }));
         let (end, outcome) = told.map_err(|panic| panic_text(panic.as_ref()))?;
-        if end == self.expected() {
+        let says_it = messages(&outcome)
+            .iter()
+            .any(|message| message.contains(self.because));
+        if end == self.expected() && (says_it || self.because.is_empty()) {
             return Ok(());
         }
+        let (expected, because) = (self.expected(), self.because);
         Err(format!(
-            "expected {:?}, ended as {end:?}: {outcome:?}",
-            self.expected()
+            "expected {expected:?} because of {because:?}, ended as {end:?}: {outcome:?}"
         ))
     }
 }
@@ -222,6 +235,9 @@ impl End {
         } else {
             panic!("{served:?} is served, which is neither {first:?} nor {last:?}");
         };
+        if let Outcome::Refused(refusal) = server.outcome() {
+            assert_eq!(Some(refusal.revision.to_string()), last, "{refusal:?}");
+        }
         let Tally {
             errors, refused, ..
         } = server.tally();

@@ -69,27 +69,35 @@ fn reached() -> Vec<Row> {
             Proxied,
             [forbidding_proxy, started],
         )
-        .fails(Nothing, "refused"),
+        .fails(Nothing, "refused")
+        .because("the proxy of `--git-proxy`"),
         row(
             "the certificate is from an unknown authority",
             Https,
             [untrusted, started],
         )
-        .fails(Nothing, "tls"),
+        .fails(Nothing, "tls")
+        .because("--git-ca-file"),
         row(
             "the authority of the certificate is no longer trusted",
             Https,
             [started, pushed, untrusted, checked],
         )
-        .fails(Old, "tls"),
-        row("the certificate has expired", HttpsExpired, [started]).fails(Nothing, "tls"),
+        .fails(Old, "tls")
+        .because("--git-ca-file"),
+        row("the certificate has expired", HttpsExpired, [started])
+            .fails(Nothing, "tls")
+            .because("has expired"),
         row(
             "the certificate is for another name",
             HttpsElsewhere,
             [started],
         )
-        .fails(Nothing, "tls"),
-        row("the server does not speak TLS", Http, [over_tls, started]).fails(Nothing, "tls"),
+        .fails(Nothing, "tls")
+        .because("is for another name"),
+        row("the server does not speak TLS", Http, [over_tls, started])
+            .fails(Nothing, "tls")
+            .because("the TLS handshake with the remote failed"),
     ]
 }
 
@@ -120,7 +128,8 @@ fn answered() -> Vec<Row> {
             Http,
             [started, pushed, |w| w.answers(status(418)), checked],
         )
-        .fails(Old, "protocol"),
+        .fails(Old, "protocol")
+        .because("418"),
         row(
             "a captive portal shows its page",
             Http,
@@ -131,13 +140,15 @@ fn answered() -> Vec<Row> {
                 checked,
             ],
         )
-        .fails(Old, "protocol"),
+        .fails(Old, "protocol")
+        .because("the remote answers with `text/html`, not with git's smart protocol"),
         row(
             "a captive portal redirects to its page",
             Http,
             [started, pushed, |w| w.redirects("{}/login"), checked],
         )
-        .fails(Old, "protocol"),
+        .fails(Old, "protocol")
+        .because("redirects to something that is not the same repository"),
         row(
             "a redirect leads to a file of this machine",
             Http,
@@ -148,7 +159,8 @@ fn answered() -> Vec<Row> {
                 checked,
             ],
         )
-        .fails(Old, "protocol"),
+        .fails(Old, "protocol")
+        .because("redirects to something that is not the same repository"),
         row(
             "the listing of refs is junk",
             Http,
@@ -159,8 +171,11 @@ fn answered() -> Vec<Row> {
                 checked,
             ],
         )
-        .fails(Old, "protocol"),
-        row("the server does not speak HTTP", Http, [not_http, started]).fails(Nothing, "protocol"),
+        .fails(Old, "protocol")
+        .because("does not answer as a git server"),
+        row("the server does not speak HTTP", Http, [not_http, started])
+            .fails(Nothing, "protocol")
+            .because("does not speak HTTP"),
         row(
             "the pack is damaged on its way",
             Http,
@@ -203,7 +218,8 @@ fn timed() -> Vec<Row> {
             Http,
             [impatient, started, pushed, silent, checked],
         )
-        .fails(Old, "timeout"),
+        .fails(Old, "timeout")
+        .because("`--git-timeout`"),
         row(
             "the server falls silent in the middle of a fetch",
             Http,
@@ -215,7 +231,8 @@ fn timed() -> Vec<Row> {
                 checked,
             ],
         )
-        .fails(Old, "timeout"),
+        .fails(Old, "timeout")
+        .because("silent for as long as `--git-timeout`"),
         row(
             "the listing of refs drips",
             Http,
@@ -227,7 +244,8 @@ fn timed() -> Vec<Row> {
                 checked,
             ],
         )
-        .fails(Old, "timeout"),
+        .fails(Old, "timeout")
+        .because("did not finish within `--git-timeout`"),
         row(
             "the fetch drips",
             Http,
@@ -239,7 +257,8 @@ fn timed() -> Vec<Row> {
                 checked,
             ],
         )
-        .fails(Old, "timeout"),
+        .fails(Old, "timeout")
+        .because("less than 10 kB/s for as long as `--git-timeout`"),
         row(
             "the fetch as a whole takes too long",
             Http,
@@ -251,7 +270,19 @@ fn timed() -> Vec<Row> {
                 checked,
             ],
         )
-        .fails(Old, "timeout"),
+        .fails(Old, "timeout")
+        .because("did not finish within `--fetch-timeout`"),
+        row(
+            "a large first fetch takes longer than --git-timeout",
+            Http,
+            [
+                |w| w.settings.git_timeout = Duration::from_secs(2),
+                large,
+                |w| w.answers_fetches(Answer::Slow(2_000, Duration::from_millis(100))),
+                started,
+            ],
+        )
+        .serves(New),
         row(
             "the ssh server hangs after the login",
             Ssh,
@@ -302,14 +333,17 @@ fn refs() -> Vec<Row> {
             Http,
             [|w| w.settings.reference = Some("mian".to_owned()), started],
         )
-        .fails(Nothing, "ref_not_found"),
+        .fails(Nothing, "ref_not_found")
+        .because("`mian`"),
         row(
             "HEAD leads to a branch that does not exist",
             Http,
             [started, headless, checked],
         )
         .fails(Old, "ref_not_found"),
-        row("the ref leads to a file", Http, [blob_tag, started]).refuses(Nothing, "ref_not_found"),
+        row("the ref leads to a file", Http, [blob_tag, started])
+            .refuses(Nothing, "ref_not_found")
+            .because("is a blob, not a commit"),
     ]
 }
 
@@ -352,7 +386,8 @@ fn places() -> Vec<Row> {
             Path,
             [started, pushed, lost_object, checked],
         )
-        .fails(Old, "corrupt"),
+        .fails(Old, "corrupt")
+        .because("of `site.yaml` is missing"),
         row(
             "the repository names its objects by SHA-256",
             Http,
@@ -405,7 +440,7 @@ fn not_http(world: &mut World) {
 
 /// More than a dripping server sends in the time that it has, and hard to compress.
 fn large(world: &mut World) {
-    let noise = git::noise(20_000);
+    let noise = git::noise(150_000);
     world.commit(&[("noise.txt", &noise)]);
 }
 
@@ -428,6 +463,7 @@ fn blob_tag(world: &mut World) {
     let blob = world.work.blob(b"x");
     world.work.set_ref("refs/tags/blob", &blob);
     world.settings.reference = Some("blob".to_owned());
+    world.commits.push(blob);
 }
 
 fn moved_away(world: &mut World) {

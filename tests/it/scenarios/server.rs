@@ -275,7 +275,8 @@ fn build(allow_empty: bool, builds: Arc<AtomicUsize>) -> Arc<Build> {
     })
 }
 
-fn messages(outcome: &Outcome) -> Vec<String> {
+/// What the attempt says, a line each.
+pub(super) fn messages(outcome: &Outcome) -> Vec<String> {
     match outcome {
         Outcome::Restored | Outcome::Published => Vec::new(),
         Outcome::Failed(failure) => vec![failure.message.clone()],

@@ -27,25 +27,29 @@ fn signatures() -> Vec<Row> {
             Path,
             [listed, started, pushed, checked],
         )
-        .refuses(Old, "signature"),
+        .refuses(Old, "signature")
+        .because("is not signed"),
         row(
             "a commit is signed by a stranger",
             Path,
             [listed, started, by_a_stranger, checked],
         )
-        .refuses(Old, "signature"),
+        .refuses(Old, "signature")
+        .because("is not among the allowed signers"),
         row(
             "a commit was changed after it was signed",
             Path,
             [listed, started, tampered, checked],
         )
-        .refuses(Old, "signature"),
+        .refuses(Old, "signature")
+        .because("was changed"),
         row(
             "a commit is signed with GPG",
             Path,
             [listed, started, by_gpg, checked],
         )
-        .refuses(Old, "signature"),
+        .refuses(Old, "signature")
+        .because("signed with GPG"),
         row(
             "the key is listed for another namespace",
             Path,
@@ -57,7 +61,8 @@ fn signatures() -> Vec<Row> {
                 checked,
             ],
         )
-        .refuses(Old, "signature"),
+        .refuses(Old, "signature")
+        .because("has no namespace `git`"),
         row(
             "the time of the key was over",
             Path,
@@ -69,13 +74,15 @@ fn signatures() -> Vec<Row> {
                 checked,
             ],
         )
-        .refuses(Old, "signature"),
+        .refuses(Old, "signature")
+        .because("`valid-before`"),
         row(
             "the key was revoked",
             Path,
             [listed, started, revoked, march, checked],
         )
-        .refuses(Old, "signature"),
+        .refuses(Old, "signature")
+        .because("is not among the allowed signers"),
         row(
             "the list of signers is gone",
             Path,
@@ -87,7 +94,8 @@ fn signatures() -> Vec<Row> {
                 checked,
             ],
         )
-        .refuses(Old, "signature"),
+        .refuses(Old, "signature")
+        .because("cannot be read, so nothing new is accepted"),
         row(
             "a refused commit is served as soon as its signer is listed",
             Path,
@@ -126,7 +134,8 @@ fn time() -> Vec<Row> {
             Path,
             [listed, march_first, started, february, checked],
         )
-        .refuses(Old, "rollback"),
+        .refuses(Old, "rollback")
+        .because("2505600 s older"),
         row(
             "an older commit is a rollback after a restart, too",
             Path,
