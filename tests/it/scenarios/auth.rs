@@ -3,11 +3,8 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
-use super::Served::None as Nothing;
 use super::steps::{checked, pushed, started, status};
-use super::world::Place::{Http, Https, HttpsForClients, Proxied, Ssh};
 use super::world::World;
-use super::{New, Old, Row, row};
 use crate::support::proxy::Proxy;
 use crate::support::sshd::keygen;
 
@@ -15,251 +12,84 @@ use crate::support::sshd::keygen;
 const BASIC: &str = "Basic YW5uOnMzY3JldA==";
 const BASIC_NEW: &str = "Basic YW5uOm4zdw==";
 
-pub(super) fn rows() -> Vec<Row> {
-    [passwords(), tokens(), certificates(), keys()]
-        .into_iter()
-        .flatten()
-        .collect()
-}
+rows! {
+    "a password is accepted" at Https:
+        password, wanted, started, pushed, checked
+        => serves(New);
+    "the remote wants credentials and there are none" at Https:
+        wanted, started
+        => fails(Nothing, "auth").because("give `--git-username` and `--git-password-file`");
+    "the password is wrong" at Https:
+        password, wants_another, started
+        => fails(Nothing, "auth").because("with the password of `--git-password-file`");
+    "the remote forbids the repository (403)" at Http:
+        started, pushed, |w| w.answers(status(403)), checked
+        => fails(Old, "auth");
+    "the password is revoked" at Https:
+        password, wanted, started, pushed, wants_another, checked
+        => fails(Old, "auth");
+    "a revoked password is replaced in its file" at Https:
+        password, wanted, started, pushed, wants_another, checked,
+        |w| drop(w.write_secret("password", "n3w")), checked
+        => serves(New).after_errors("auth", 1);
+    "the file of the password is gone, and nothing is sent" at Https:
+        password, wanted, started, pushed, |w| fs::remove_file(w.file("password")).unwrap(),
+        |w| drop(w.http().take_seen()), checked, |w| assert!(w.http().take_seen().is_empty())
+        => fails(Old, "auth").because("cannot be read");
+    "a redirect to another host gets no password" at Https:
+        password, wanted, |w| w.redirects("{}/repo/.git/info/refs?service=git-upload-pack"), started, pushed,
+        checked, |w| strangers_know_nothing(w, 5)
+        => serves(New);
+    "a redirect leads to another host that wants a password" at Https:
+        password, |w| w.redirects("{}/repo/.git/info/refs?service=git-upload-pack"),
+        |w| w.elsewhere.as_ref().unwrap().want(BASIC), started, |w| strangers_know_nothing(w, 1)
+        => fails(Nothing, "auth").because("redirects to another host");
+    "the proxy wants a login" at Proxied:
+        proxy_with_login, started
+        => fails(Nothing, "auth").because("(407)");
 
-fn passwords() -> Vec<Row> {
-    vec![
-        row(
-            "a password is accepted",
-            Https,
-            [password, wanted, started, pushed, checked],
-        )
-        .serves(New),
-        row(
-            "the remote wants credentials and there are none",
-            Https,
-            [wanted, started],
-        )
-        .fails(Nothing, "auth")
-        .because("give `--git-username` and `--git-password-file`"),
-        row(
-            "the password is wrong",
-            Https,
-            [password, wants_another, started],
-        )
-        .fails(Nothing, "auth")
-        .because("with the password of `--git-password-file`"),
-        row(
-            "the remote forbids the repository (403)",
-            Http,
-            [started, pushed, |w| w.answers(status(403)), checked],
-        )
-        .fails(Old, "auth"),
-        row(
-            "the password is revoked",
-            Https,
-            [password, wanted, started, pushed, wants_another, checked],
-        )
-        .fails(Old, "auth"),
-        row(
-            "a revoked password is replaced in its file",
-            Https,
-            [
-                password,
-                wanted,
-                started,
-                pushed,
-                wants_another,
-                checked,
-                |w| drop(w.write_secret("password", "n3w")),
-                checked,
-            ],
-        )
-        .serves(New)
-        .after_errors("auth", 1),
-        row(
-            "the file of the password is gone, and nothing is sent",
-            Https,
-            [
-                password,
-                wanted,
-                started,
-                pushed,
-                |w| fs::remove_file(w.file("password")).unwrap(),
-                |w| drop(w.http().take_seen()),
-                checked,
-                |w| assert!(w.http().take_seen().is_empty()),
-            ],
-        )
-        .fails(Old, "auth")
-        .because("cannot be read"),
-        row(
-            "a redirect to another host gets no password",
-            Https,
-            [
-                password,
-                wanted,
-                |w| w.redirects("{}/repo/.git/info/refs?service=git-upload-pack"),
-                started,
-                pushed,
-                checked,
-                |w| strangers_know_nothing(w, 5),
-            ],
-        )
-        .serves(New),
-        row(
-            "a redirect leads to another host that wants a password",
-            Https,
-            [
-                password,
-                |w| w.redirects("{}/repo/.git/info/refs?service=git-upload-pack"),
-                |w| w.elsewhere.as_ref().unwrap().want(BASIC),
-                started,
-                |w| strangers_know_nothing(w, 1),
-            ],
-        )
-        .fails(Nothing, "auth")
-        .because("redirects to another host"),
-        row(
-            "the proxy wants a login",
-            Proxied,
-            [proxy_with_login, started],
-        )
-        .fails(Nothing, "auth")
-        .because("(407)"),
-    ]
-}
+    "a token is accepted" at Https:
+        token, started, pushed, checked
+        => serves(New);
+    "the token is replaced by a wrong one" at Https:
+        token, started, pushed, |w| drop(w.write_secret("token", "0ther")), checked
+        => fails(Old, "auth").because("with the token of `--git-bearer-token-file`");
 
-fn tokens() -> Vec<Row> {
-    vec![
-        row(
-            "a token is accepted",
-            Https,
-            [token, started, pushed, checked],
-        )
-        .serves(New),
-        row(
-            "the token is replaced by a wrong one",
-            Https,
-            [
-                token,
-                started,
-                pushed,
-                |w| drop(w.write_secret("token", "0ther")),
-                checked,
-            ],
-        )
-        .fails(Old, "auth")
-        .because("with the token of `--git-bearer-token-file`"),
-    ]
-}
+    "there is no client certificate for a remote that wants one" at HttpsForClients:
+        |w| w.settings.credentials.client_cert_file = None,
+        |w| w.settings.credentials.client_key_file = None, started
+        => fails(Nothing, "auth").because("wants a client certificate");
+    "the client certificate is from another authority" at HttpsForClients:
+        started, pushed, World::foreign_certificate, checked
+        => fails(Old, "auth").because("wants a client certificate");
+    "the client certificate is renewed" at HttpsForClients:
+        World::foreign_certificate, started, World::client_certificate, checked
+        => serves(New).after_errors("auth", 1);
+    "the key of the client certificate is junk" at HttpsForClients:
+        started, pushed, |w| drop(w.write_secret("cert.key", "s3cret")), checked
+        => fails(Old, "auth").because("`--git-client-key-file`");
 
-fn certificates() -> Vec<Row> {
-    vec![
-        row(
-            "there is no client certificate for a remote that wants one",
-            HttpsForClients,
-            [
-                |w| w.settings.credentials.client_cert_file = None,
-                |w| w.settings.credentials.client_key_file = None,
-                started,
-            ],
-        )
-        .fails(Nothing, "auth")
-        .because("wants a client certificate"),
-        row(
-            "the client certificate is from another authority",
-            HttpsForClients,
-            [started, pushed, World::foreign_certificate, checked],
-        )
-        .fails(Old, "auth")
-        .because("wants a client certificate"),
-        row(
-            "the client certificate is renewed",
-            HttpsForClients,
-            [
-                World::foreign_certificate,
-                started,
-                World::client_certificate,
-                checked,
-            ],
-        )
-        .serves(New)
-        .after_errors("auth", 1),
-        row(
-            "the key of the client certificate is junk",
-            HttpsForClients,
-            [
-                started,
-                pushed,
-                |w| drop(w.write_secret("cert.key", "s3cret")),
-                checked,
-            ],
-        )
-        .fails(Old, "auth")
-        .because("`--git-client-key-file`"),
-    ]
-}
-
-fn keys() -> Vec<Row> {
-    vec![
-        row(
-            "the ssh key is not known to the server",
-            Ssh,
-            [other_key, started],
-        )
-        .fails(Nothing, "auth")
-        .because("does not accept the key of `--git-ssh-key-file`"),
-        row(
-            "the ssh key is replaced by a good one",
-            Ssh,
-            [other_key, started, good_key, checked],
-        )
-        .serves(New)
-        .after_errors("auth", 1),
-        row(
-            "others can read the ssh key",
-            Ssh,
-            [started, pushed, open_key, checked],
-        )
-        .fails(Old, "auth")
-        .because("because others can read it"),
-        row(
-            "the ssh key is gone",
-            Ssh,
-            [
-                started,
-                pushed,
-                |w| fs::remove_file(w.file("key")).unwrap(),
-                checked,
-            ],
-        )
-        .fails(Old, "auth")
-        .because("cannot be read"),
-        row(
-            "the host key is not known",
-            Ssh,
-            [|w| drop(w.write("known_hosts", "")), started],
-        )
-        .fails(Nothing, "host_key")
-        .because("is not in `--git-known-hosts-file`"),
-        row(
-            "the host key is another one",
-            Ssh,
-            [started, pushed, other_host_key, checked],
-        )
-        .fails(Old, "host_key")
-        .because("is another than the one in"),
-        row(
-            "the new host key is confirmed",
-            Ssh,
-            [
-                started,
-                pushed,
-                other_host_key,
-                checked,
-                good_host_key,
-                checked,
-            ],
-        )
-        .serves(New)
-        .after_errors("host_key", 1),
-    ]
+    "the ssh key is not known to the server" at Ssh:
+        other_key, started
+        => fails(Nothing, "auth").because("does not accept the key of `--git-ssh-key-file`");
+    "the ssh key is replaced by a good one" at Ssh:
+        other_key, started, good_key, checked
+        => serves(New).after_errors("auth", 1);
+    "others can read the ssh key" at Ssh:
+        started, pushed, open_key, checked
+        => fails(Old, "auth").because("because others can read it");
+    "the ssh key is gone" at Ssh:
+        started, pushed, |w| fs::remove_file(w.file("key")).unwrap(), checked
+        => fails(Old, "auth").because("cannot be read");
+    "the host key is not known" at Ssh:
+        |w| drop(w.write("known_hosts", "")), started
+        => fails(Nothing, "host_key").because("is not in `--git-known-hosts-file`");
+    "the host key is another one" at Ssh:
+        started, pushed, other_host_key, checked
+        => fails(Old, "host_key").because("is another than the one in");
+    "the new host key is confirmed" at Ssh:
+        started, pushed, other_host_key, checked, good_host_key, checked
+        => serves(New).after_errors("host_key", 1);
 }
 
 fn password(world: &mut World) {

@@ -6,154 +6,115 @@ use std::process::Command;
 
 use super::server::wait_for;
 use super::steps::{back, checked, counted_from_here, pushed, started};
-use super::world::Place::{Http, Path};
 use super::world::{World, flip, truncate};
-use super::{New, Old, Row, row};
 use crate::support::http_backend::{Answer, Seen};
 use crate::support::process::Process;
 
-pub(super) fn rows() -> Vec<Row> {
-    [store(), crashes(), disk()].into_iter().flatten().collect()
-}
+rows! {
+    // What may become of the objects of the last fetches.
 
-/// What may become of the objects of the last fetches.
-fn store() -> Vec<Row> {
-    let damaged = |scenario, damage: super::Step| {
-        row(
-            scenario,
-            Http,
-            [started, damage, pushed, checked, one_store],
-        )
-        .serves(New)
-    };
-    vec![
-        damaged("a pack is deleted", |w| fs::remove_file(w.pack()).unwrap()),
-        damaged("a pack is cut", |w| truncate(&w.pack())),
-        damaged("a pack is empty", |w| fs::write(w.pack(), "").unwrap()),
-        damaged("bits of a pack are flipped", |w| flip(&w.pack())),
-        damaged("the index of a pack is deleted", |w| {
-            fs::remove_file(w.pack().with_extension("idx")).unwrap();
-        }),
-        damaged("the index of a pack is cut", |w| {
-            truncate(&w.pack().with_extension("idx"))
-        }),
-        damaged("bits of the index of a pack are flipped", |w| {
-            flip(&w.pack().with_extension("idx"))
-        }),
-        damaged("a lock is left over", |w| {
-            fs::write(w.store().join("shallow.lock"), "").unwrap();
-        }),
-        damaged("half a pack is left over", |w| {
-            fs::write(w.store().join("objects/pack/.tmp123"), "half a pack").unwrap();
-            fs::write(w.store().join("objects/pack/pack-1.idx"), "half an index").unwrap();
-        }),
-        damaged("the configuration of the store is garbage", |w| {
-            fs::write(w.store().join("config"), "[[[").unwrap();
-            fs::write(w.store().join("HEAD"), [0xff; 100]).unwrap();
-        }),
-        damaged("the list of shallow commits is garbage", |w| {
-            fs::write(w.store().join("shallow"), "garbage").unwrap();
-        }),
-        damaged("the store belongs to somebody else", |w| {
-            // Only root may give files away; to others this is nothing.
-            let _ = chown(w.store(), Some(12345), Some(12345));
-            let _ = chown(w.pack(), Some(12345), Some(12345));
-        }),
-        damaged("the store is deleted", |w| {
-            fs::remove_dir_all(w.store()).unwrap()
-        }),
-        damaged("the state directory is deleted", deleted),
-    ]
-}
+    "a pack is deleted" at Http:
+        started, |w| fs::remove_file(w.pack()).unwrap(), pushed, checked, one_store
+        => serves(New);
+    "a pack is cut" at Http:
+        started, |w| truncate(&w.pack()), pushed, checked, one_store
+        => serves(New);
+    "a pack is empty" at Http:
+        started, |w| fs::write(w.pack(), "").unwrap(), pushed, checked, one_store
+        => serves(New);
+    "bits of a pack are flipped" at Http:
+        started, |w| flip(&w.pack()), pushed, checked, one_store
+        => serves(New);
+    "the index of a pack is deleted" at Http:
+        started, |w| fs::remove_file(w.pack().with_extension("idx")).unwrap(), pushed, checked, one_store
+        => serves(New);
+    "the index of a pack is cut" at Http:
+        started, |w| truncate(&w.pack().with_extension("idx")), pushed, checked, one_store
+        => serves(New);
+    "bits of the index of a pack are flipped" at Http:
+        started, |w| flip(&w.pack().with_extension("idx")), pushed, checked, one_store
+        => serves(New);
+    "a lock is left over" at Http:
+        started, |w| fs::write(w.store().join("shallow.lock"), "").unwrap(), pushed, checked, one_store
+        => serves(New);
+    "half a pack is left over" at Http:
+        started,
+        half_a_pack,
+        pushed, checked, one_store
+        => serves(New);
+    "the configuration of the store is garbage" at Http:
+        started,
+        garbage,
+        pushed, checked, one_store
+        => serves(New);
+    "the list of shallow commits is garbage" at Http:
+        started, |w| fs::write(w.store().join("shallow"), "garbage").unwrap(), pushed, checked, one_store
+        => serves(New);
+    "the store belongs to somebody else" at Http:
+        started,
+        given_away,
+        pushed, checked, one_store
+        => serves(New);
+    "the store is deleted" at Http:
+        started, |w| fs::remove_dir_all(w.store()).unwrap(), pushed, checked, one_store
+        => serves(New);
+    "the state directory is deleted" at Http:
+        started, deleted, pushed, checked, one_store
+        => serves(New);
 
-/// What other processes left, or do.
-fn crashes() -> Vec<Row> {
-    vec![
-        row(
-            "an earlier process was killed in the middle of a fetch",
-            Http,
-            [killed_in_a_fetch, started, one_store],
-        )
-        .serves(Old),
-        row(
-            "folders and locks of dead processes are left over",
-            Http,
-            [dead_leftovers, started, one_store],
-        )
-        .serves(Old),
-        row(
-            "two servers share a state directory",
-            Http,
-            [
-                started,
-                |w| w.second = Some(w.begin()),
-                |w| w.second.as_mut().unwrap().first_check(),
-                pushed,
-                |w| w.second.as_mut().unwrap().check(),
-                checked,
-                |w| {
-                    assert_eq!(
-                        w.second.as_ref().unwrap().served(),
-                        w.commits.last().cloned()
-                    )
-                },
-            ],
-        )
-        .serves(New),
-    ]
-}
+    // What other processes left, or do.
 
-/// Disks that cannot be written.
-fn disk() -> Vec<Row> {
-    vec![
-        row(
-            "a file takes the place of the state directory",
-            Http,
-            [started, pushed, blocked, checked],
-        )
-        .fails(Old, "disk"),
-        row(
-            "the file goes away again",
-            Http,
-            [started, pushed, blocked, checked, unblocked, checked],
-        )
-        .serves(New)
-        .after_errors("disk", 1),
-        row(
-            "what is served cannot be stored",
-            Path,
-            [unwritable, started, pushed, checked],
-        )
-        .serves(New),
-        row(
-            "the disk is full",
-            Http,
-            [small_disk, started, incompressible, checked],
-        )
-        .fails(Old, "disk")
-        .because("No space left on device")
-        .for_root(),
-        row(
-            "somebody makes room on the full disk",
-            Http,
-            [
-                small_disk,
-                started,
-                incompressible,
-                checked,
-                |w| w.mount(&["-o", "remount,size=50m"]),
-                checked,
-            ],
-        )
-        .serves(New)
-        .after_errors("disk", 1)
-        .for_root(),
-    ]
+    "an earlier process was killed in the middle of a fetch" at Http:
+        killed_in_a_fetch, started, one_store
+        => serves(Old);
+    "folders and locks of dead processes are left over" at Http:
+        dead_leftovers, started, one_store
+        => serves(Old);
+    "two servers share a state directory" at Http:
+        started, |w| w.second = Some(w.begin()), |w| w.second.as_mut().unwrap().first_check(), pushed,
+        |w| w.second.as_mut().unwrap().check(), checked,
+        |w| assert_eq!(w.second.as_ref().unwrap().served(), w.commits.last().cloned())
+        => serves(New);
+
+    // Disks that cannot be written.
+
+    "a file takes the place of the state directory" at Http:
+        started, pushed, blocked, checked
+        => fails(Old, "disk");
+    "the file goes away again" at Http:
+        started, pushed, blocked, checked, unblocked, checked
+        => serves(New).after_errors("disk", 1);
+    "what is served cannot be stored" at Path:
+        unwritable, started, pushed, checked
+        => serves(New);
+    "the disk is full" at Http:
+        small_disk, started, incompressible, checked
+        => fails(Old, "disk").because("No space left on device").for_root();
+    "somebody makes room on the full disk" at Http:
+        small_disk, started, incompressible, checked, |w| w.mount(&["-o", "remount,size=50m"]), checked
+        => serves(New).after_errors("disk", 1).for_root();
 }
 
 /// There is one store, whatever happened.
 fn one_store(world: &mut World) {
     world.store();
+}
+
+fn half_a_pack(world: &mut World) {
+    let packs = world.store().join("objects/pack");
+    fs::write(packs.join(".tmp123"), "half a pack").unwrap();
+    fs::write(packs.join("pack-1.idx"), "half an index").unwrap();
+}
+
+fn garbage(world: &mut World) {
+    fs::write(world.store().join("config"), "[[[").unwrap();
+    fs::write(world.store().join("HEAD"), [0xff; 100]).unwrap();
+}
+
+/// Only root may give files away; to others this is nothing.
+fn given_away(world: &mut World) {
+    let _ = chown(world.store(), Some(12345), Some(12345));
+    let _ = chown(world.pack(), Some(12345), Some(12345));
 }
 
 /// A real process is killed while it waits for objects.
@@ -218,5 +179,5 @@ pub(super) fn may_mount() -> bool {
         let status = Command::new(program).args(args).arg(folder.path()).status();
         status.is_ok_and(|status| status.success())
     };
-    run("mount", &["-t", "tmpfs", "-o", "size=100k", "none"]) && run("umount", &[])
+    run("mount", &["-t", "tmpfs", "-o", "size=100k", "none"]) && run("umount", &["--lazy"])
 }

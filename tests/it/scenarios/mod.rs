@@ -13,6 +13,26 @@
 //!
 //! `tests/golden/scenarios.txt` is the table for people, written by `BLESS=1`.
 
+/// The rows of a group, in the words `"what happens" at Place: step, step => end;`.
+macro_rules! rows {
+    ($(
+        $scenario:literal at $place:ident: $($step:expr),+
+        => $end:ident($served:ident $(, $class:literal)?) $(.$also:ident($($with:expr),*))*;
+    )*) => {
+        pub(super) fn rows() -> Vec<super::Row> {
+            vec![$(
+                super::Story {
+                    scenario: $scenario,
+                    place: super::world::Place::$place,
+                    steps: vec![$($step),+],
+                }
+                .$end(super::Served::$served $(, $class)?)
+                $(.$also($($with),*))*
+            ),*]
+        }
+    };
+}
+
 mod auth;
 mod content;
 mod local;
@@ -43,8 +63,11 @@ const THREADS: usize = 4;
 /// Something that happens.
 type Step = fn(&mut World);
 
-/// The groups and their rows, in the order of the golden file.
-const GROUPS: [(&str, fn() -> Vec<Row>); 8] = [
+/// A group: its name and what makes its rows.
+type Group = (&'static str, fn() -> Vec<Row>);
+
+/// The groups in the order of the golden file.
+const GROUPS: [Group; 8] = [
     ("transport", transport::rows),
     ("remote fault", remote::rows),
     ("local fault", local::rows),
@@ -59,14 +82,12 @@ const GROUPS: [(&str, fn() -> Vec<Row>); 8] = [
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Served {
     /// Nothing.
-    None,
+    Nothing,
     /// The first commit of the repository.
     Old,
     /// The commit that the ref was set to last.
     New,
 }
-
-use Served::{New, Old};
 
 /// A story and its end.
 struct Row {
@@ -88,15 +109,6 @@ struct Story {
     scenario: &'static str,
     place: Place,
     steps: Vec<Step>,
-}
-
-/// A row without its end.
-fn row<const N: usize>(scenario: &'static str, place: Place, steps: [Step; N]) -> Story {
-    Story {
-        scenario,
-        place,
-        steps: steps.to_vec(),
-    }
 }
 
 impl Story {
@@ -176,9 +188,9 @@ impl Row {
     /// The line of the golden file.
     fn line(&self, group: &str) -> String {
         let served = match self.served {
-            Served::None => "none",
-            Old => "old",
-            New => "new",
+            Served::Nothing => "none",
+            Served::Old => "old",
+            Served::New => "new",
         };
         let (scenario, class) = (self.scenario, self.class);
         let metric = metric(&self.errors, self.refused);
@@ -225,15 +237,15 @@ impl End {
             world.commits.last().cloned(),
         );
         let server = world.server();
-        let served = server.served();
-        let served = if served.is_none() {
-            Served::None
-        } else if served == first && (served != last || expected == Old) {
-            Old
-        } else if served == last {
-            New
+        let revision = server.served();
+        let what = if revision.is_none() {
+            Served::Nothing
+        } else if revision == first && (revision != last || expected == Served::Old) {
+            Served::Old
+        } else if revision == last {
+            Served::New
         } else {
-            panic!("{served:?} is served, which is neither {first:?} nor {last:?}");
+            panic!("{revision:?} is served, which is neither {first:?} nor {last:?}");
         };
         if let Outcome::Refused(refusal) = server.outcome() {
             assert_eq!(Some(refusal.revision.to_string()), last, "{refusal:?}");
@@ -246,7 +258,7 @@ impl End {
             .map(|(class, count)| (*class, *count))
             .collect();
         Self {
-            served,
+            served: what,
             class: class_of(&server.outcome()).to_owned(),
             metric: metric(&errors, *refused),
         }
@@ -273,6 +285,10 @@ fn panic_text(panic: &(dyn Any + Send)) -> String {
 }
 
 /// Runs all rows of a group, some at a time, and tells every one that does not end as it should.
+#[expect(
+    clippy::print_stderr,
+    reason = "whoever runs the tests is to know that some are left out"
+)]
 fn check(group: &str) {
     let (_, rows) = GROUPS.iter().find(|(name, _)| *name == group).unwrap();
     let mut rows = rows();

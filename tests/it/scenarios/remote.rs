@@ -4,397 +4,171 @@ use std::io::Write as _;
 use std::net::TcpListener;
 use std::time::Duration;
 
-use super::Served::None as Nothing;
 use super::steps::{
     away, back, checked, deleted, force_pushed, impatient, on_main, page, pushed, silent, started,
     status, unplugged,
 };
-use super::world::Place::{Daemon, Http, Https, HttpsElsewhere, HttpsExpired, Path, Proxied, Ssh};
 use super::world::World;
-use super::{New, Old, Row, row};
 use crate::support::git;
 use crate::support::http_backend::Answer;
 use crate::support::pki::Authority;
 use crate::support::proxy::Proxy;
 
-pub(super) fn rows() -> Vec<Row> {
-    [reached(), answered(), timed(), refs(), places()]
-        .into_iter()
-        .flatten()
-        .collect()
-}
+rows! {
+    // Whether somebody is there, and whether it is the one we know.
 
-/// Whether somebody is there, and whether it is the one we know.
-fn reached() -> Vec<Row> {
-    vec![
-        row(
-            "the name of the host has no address",
-            Http,
-            [nameless, started],
-        )
-        .fails(Nothing, "dns"),
-        row(
-            "the name of the ssh host has no address",
-            Ssh,
-            [nameless_ssh, started],
-        )
-        .fails(Nothing, "dns"),
-        row("nobody listens at the port", Http, [unplugged, started]).fails(Nothing, "refused"),
-        row(
-            "the server goes away",
-            Http,
-            [started, pushed, unplugged, checked],
-        )
-        .fails(Old, "refused"),
-        row(
-            "the ssh server goes away",
-            Ssh,
-            [started, pushed, unplugged, checked],
-        )
-        .fails(Old, "refused"),
-        row(
-            "the git daemon goes away",
-            Daemon,
-            [started, pushed, unplugged, checked],
-        )
-        .fails(Old, "refused"),
-        row(
-            "the proxy goes away",
-            Proxied,
-            [started, pushed, unplugged, checked],
-        )
-        .fails(Old, "refused"),
-        row(
-            "the proxy does not connect",
-            Proxied,
-            [forbidding_proxy, started],
-        )
-        .fails(Nothing, "refused")
-        .because("the proxy of `--git-proxy`"),
-        row(
-            "the certificate is from an unknown authority",
-            Https,
-            [untrusted, started],
-        )
-        .fails(Nothing, "tls")
-        .because("--git-ca-file"),
-        row(
-            "the authority of the certificate is no longer trusted",
-            Https,
-            [started, pushed, untrusted, checked],
-        )
-        .fails(Old, "tls")
-        .because("--git-ca-file"),
-        row("the certificate has expired", HttpsExpired, [started])
-            .fails(Nothing, "tls")
-            .because("has expired"),
-        row(
-            "the certificate is for another name",
-            HttpsElsewhere,
-            [started],
-        )
-        .fails(Nothing, "tls")
-        .because("is for another name"),
-        row("the server does not speak TLS", Http, [over_tls, started])
-            .fails(Nothing, "tls")
-            .because("the TLS handshake with the remote failed"),
-    ]
-}
+    "the name of the host has no address" at Http:
+        nameless, started
+        => fails(Nothing, "dns");
+    "the name of the ssh host has no address" at Ssh:
+        nameless_ssh, started
+        => fails(Nothing, "dns");
+    "nobody listens at the port" at Http:
+        unplugged, started
+        => fails(Nothing, "refused");
+    "the server goes away" at Http:
+        started, pushed, unplugged, checked
+        => fails(Old, "refused");
+    "the ssh server goes away" at Ssh:
+        started, pushed, unplugged, checked
+        => fails(Old, "refused");
+    "the git daemon goes away" at Daemon:
+        started, pushed, unplugged, checked
+        => fails(Old, "refused");
+    "the proxy goes away" at Proxied:
+        started, pushed, unplugged, checked
+        => fails(Old, "refused");
+    "the proxy does not connect" at Proxied:
+        forbidding_proxy, started
+        => fails(Nothing, "refused").because("the proxy of `--git-proxy`");
+    "the certificate is from an unknown authority" at Https:
+        untrusted, started
+        => fails(Nothing, "tls").because("--git-ca-file");
+    "the authority of the certificate is no longer trusted" at Https:
+        started, pushed, untrusted, checked
+        => fails(Old, "tls").because("--git-ca-file");
+    "the certificate has expired" at HttpsExpired:
+        started
+        => fails(Nothing, "tls").because("has expired");
+    "the certificate is for another name" at HttpsElsewhere:
+        started
+        => fails(Nothing, "tls").because("is for another name");
+    "the server does not speak TLS" at Http:
+        over_tls, started
+        => fails(Nothing, "tls").because("the TLS handshake with the remote failed");
 
-/// Answers that are not git's.
-fn answered() -> Vec<Row> {
-    vec![
-        row(
-            "the server answers 503",
-            Http,
-            [started, pushed, away, checked],
-        )
-        .fails(Old, "server"),
-        row(
-            "the server comes back",
-            Http,
-            [started, pushed, away, checked, checked, back, checked],
-        )
-        .serves(New)
-        .after_errors("server", 2),
-        row(
-            "the server has had enough of us (429)",
-            Http,
-            [started, pushed, |w| w.answers(status(429)), checked],
-        )
-        .fails(Old, "server"),
-        row(
-            "the server answers with an odd status",
-            Http,
-            [started, pushed, |w| w.answers(status(418)), checked],
-        )
-        .fails(Old, "protocol")
-        .because("418"),
-        row(
-            "a captive portal shows its page",
-            Http,
-            [
-                started,
-                pushed,
-                |w| w.answers(page("text/html", "<html>Please log in</html>")),
-                checked,
-            ],
-        )
-        .fails(Old, "protocol")
-        .because("the remote answers with `text/html`, not with git's smart protocol"),
-        row(
-            "a captive portal redirects to its page",
-            Http,
-            [started, pushed, |w| w.redirects("{}/login"), checked],
-        )
-        .fails(Old, "protocol")
-        .because("redirects to something that is not the same repository"),
-        row(
-            "a redirect leads to a file of this machine",
-            Http,
-            [
-                started,
-                pushed,
-                |w| w.redirects("file:///etc/passwd?service=git-upload-pack"),
-                checked,
-            ],
-        )
-        .fails(Old, "protocol")
-        .because("redirects to something that is not the same repository"),
-        row(
-            "the listing of refs is junk",
-            Http,
-            [
-                started,
-                pushed,
-                |w| w.answers(page("application/x-git-upload-pack-advertisement", "junk")),
-                checked,
-            ],
-        )
-        .fails(Old, "protocol")
-        .because("does not answer as a git server"),
-        row("the server does not speak HTTP", Http, [not_http, started])
-            .fails(Nothing, "protocol")
-            .because("does not speak HTTP"),
-        row(
-            "the pack is damaged on its way",
-            Http,
-            [
-                started,
-                pushed,
-                |w| w.answers_fetches(Answer::Damaged(150)),
-                checked,
-            ],
-        )
-        .fails(Old, "corrupt"),
-        row(
-            "after a damaged pack comes a good one",
-            Http,
-            [
-                started,
-                pushed,
-                |w| w.answers_fetches(Answer::Damaged(150)),
-                checked,
-                back,
-                checked,
-            ],
-        )
-        .serves(New)
-        .after_errors("corrupt", 1),
-        row(
-            "the fetch is answered with 503 after a good listing",
-            Http,
-            [started, pushed, |w| w.answers_fetches(status(503)), checked],
-        )
-        .fails(Old, "server"),
-    ]
-}
+    // Answers that are not git's.
 
-/// Slow remotes.
-fn timed() -> Vec<Row> {
-    vec![
-        row(
-            "the server says nothing",
-            Http,
-            [impatient, started, pushed, silent, checked],
-        )
-        .fails(Old, "timeout")
-        .because("`--git-timeout`"),
-        row(
-            "the server falls silent in the middle of a fetch",
-            Http,
-            [
-                impatient,
-                started,
-                pushed,
-                |w| w.answers_fetches(Answer::Stall(100)),
-                checked,
-            ],
-        )
-        .fails(Old, "timeout")
-        .because("silent for as long as `--git-timeout`"),
-        row(
-            "the listing of refs drips",
-            Http,
-            [
-                impatient,
-                started,
-                pushed,
-                |w| w.answers(Answer::Drip(Duration::from_millis(50))),
-                checked,
-            ],
-        )
-        .fails(Old, "timeout")
-        .because("did not finish within `--git-timeout`"),
-        row(
-            "the fetch drips",
-            Http,
-            [
-                impatient,
-                started,
-                large,
-                |w| w.answers_fetches(Answer::Drip(Duration::from_millis(50))),
-                checked,
-            ],
-        )
-        .fails(Old, "timeout")
-        .because("less than 10 kB/s for as long as `--git-timeout`"),
-        row(
-            "the fetch as a whole takes too long",
-            Http,
-            [
-                |w| w.settings.fetch_timeout = Duration::from_secs(3),
-                started,
-                large,
-                |w| w.answers_fetches(Answer::Drip(Duration::from_millis(50))),
-                checked,
-            ],
-        )
-        .fails(Old, "timeout")
-        .because("did not finish within `--fetch-timeout`"),
-        row(
-            "a large first fetch takes longer than --git-timeout",
-            Http,
-            [
-                |w| w.settings.git_timeout = Duration::from_secs(2),
-                large,
-                |w| w.answers_fetches(Answer::Slow(2_000, Duration::from_millis(100))),
-                started,
-            ],
-        )
-        .serves(New),
-        row(
-            "the ssh server hangs after the login",
-            Ssh,
-            [
-                impatient,
-                started,
-                pushed,
-                |w| w.sshd().force("cat >/dev/null"),
-                checked,
-            ],
-        )
-        .fails(Old, "timeout"),
-    ]
-}
+    "the server answers 503" at Http:
+        started, pushed, away, checked
+        => fails(Old, "server");
+    "the server comes back" at Http:
+        started, pushed, away, checked, checked, back, checked
+        => serves(New).after_errors("server", 2);
+    "the server has had enough of us (429)" at Http:
+        started, pushed, |w| w.answers(status(429)), checked
+        => fails(Old, "server");
+    "the server answers with an odd status" at Http:
+        started, pushed, |w| w.answers(status(418)), checked
+        => fails(Old, "protocol").because("418");
+    "a captive portal shows its page" at Http:
+        started, pushed, |w| w.answers(page("text/html", "<html>Please log in</html>")), checked
+        => fails(Old, "protocol").because("the remote answers with `text/html`, not with git's smart protocol");
+    "a captive portal redirects to its page" at Http:
+        started, pushed, |w| w.redirects("{}/login"), checked
+        => fails(Old, "protocol").because("redirects to something that is not the same repository");
+    "a redirect leads to a file of this machine" at Http:
+        started, pushed, |w| w.redirects("file:///etc/passwd?service=git-upload-pack"), checked
+        => fails(Old, "protocol").because("redirects to something that is not the same repository");
+    "the listing of refs is junk" at Http:
+        started, pushed, |w| w.answers(page("application/x-git-upload-pack-advertisement", "junk")), checked
+        => fails(Old, "protocol").because("does not answer as a git server");
+    "the server does not speak HTTP" at Http:
+        not_http, started
+        => fails(Nothing, "protocol").because("does not speak HTTP");
+    "the pack is damaged on its way" at Http:
+        started, pushed, |w| w.answers_fetches(Answer::Damaged(150)), checked
+        => fails(Old, "corrupt");
+    "after a damaged pack comes a good one" at Http:
+        started, pushed, |w| w.answers_fetches(Answer::Damaged(150)), checked, back, checked
+        => serves(New).after_errors("corrupt", 1);
+    "the fetch is answered with 503 after a good listing" at Http:
+        started, pushed, |w| w.answers_fetches(status(503)), checked
+        => fails(Old, "server");
 
-/// Refs that move and vanish.
-fn refs() -> Vec<Row> {
-    vec![
-        row(
-            "the history is rewritten",
-            Http,
-            [started, force_pushed, checked],
-        )
-        .serves(New),
-        row(
-            "the message of the commit alone is rewritten",
-            Http,
-            [started, amended, checked, |w| {
-                assert_eq!(w.server().builds(), 1, "the same tree needs no compiler");
-            }],
-        )
-        .serves(New),
-        row(
-            "the branch is deleted",
-            Http,
-            [on_main, started, deleted, checked],
-        )
-        .fails(Old, "ref_not_found"),
-        row(
-            "the deleted branch comes back",
-            Http,
-            [on_main, started, deleted, checked, recreated, checked],
-        )
-        .serves(New)
-        .after_errors("ref_not_found", 1),
-        row(
-            "there is no such branch",
-            Http,
-            [|w| w.settings.reference = Some("mian".to_owned()), started],
-        )
-        .fails(Nothing, "ref_not_found")
-        .because("`mian`"),
-        row(
-            "HEAD leads to a branch that does not exist",
-            Http,
-            [started, headless, checked],
-        )
-        .fails(Old, "ref_not_found"),
-        row("the ref leads to a file", Http, [blob_tag, started])
-            .refuses(Nothing, "ref_not_found")
-            .because("is a blob, not a commit"),
-    ]
-}
+    // Slow remotes.
 
-/// Repositories that are not there, or not of our kind.
-fn places() -> Vec<Row> {
-    vec![
-        row(
-            "the repository is gone from the server",
-            Http,
-            [started, pushed, |w| w.answers(status(404)), checked],
-        )
-        .fails(Old, "not_found"),
-        row(
-            "the repository is gone from the ssh server",
-            Ssh,
-            [started, moved_away, checked],
-        )
-        .fails(Old, "not_found"),
-        row(
-            "the repository is gone from the git daemon",
-            Daemon,
-            [started, moved_away, checked],
-        )
-        .fails(Old, "not_found"),
-        row(
-            "the repository is gone from this machine",
-            Path,
-            [started, moved_away, checked],
-        )
-        .fails(Old, "not_found"),
-        row(
-            "the repository on this machine comes back",
-            Path,
-            [started, pushed, moved_away, checked, moved_back, checked],
-        )
-        .serves(New)
-        .after_errors("not_found", 1),
-        row(
-            "an object of the repository on this machine is lost",
-            Path,
-            [started, pushed, lost_object, checked],
-        )
-        .fails(Old, "corrupt")
-        .because("of `site.yaml` is missing"),
-        row(
-            "the repository names its objects by SHA-256",
-            Http,
-            [sha256, started],
-        )
-        .fails(Nothing, "unsupported"),
-    ]
+    "the server says nothing" at Http:
+        impatient, started, pushed, silent, checked
+        => fails(Old, "timeout").because("`--git-timeout`");
+    "the server falls silent in the middle of a fetch" at Http:
+        impatient, started, pushed, |w| w.answers_fetches(Answer::Stall(100)), checked
+        => fails(Old, "timeout").because("silent for as long as `--git-timeout`");
+    "the listing of refs drips" at Http:
+        impatient, started, pushed, |w| w.answers(Answer::Drip(Duration::from_millis(50))), checked
+        => fails(Old, "timeout").because("did not finish within `--git-timeout`");
+    "the fetch drips" at Http:
+        impatient, started, large, |w| w.answers_fetches(Answer::Drip(Duration::from_millis(50))), checked
+        => fails(Old, "timeout").because("less than 10 kB/s for as long as `--git-timeout`");
+    "the fetch as a whole takes too long" at Http:
+        |w| w.settings.fetch_timeout = Duration::from_secs(3), started, large,
+        |w| w.answers_fetches(Answer::Drip(Duration::from_millis(50))), checked
+        => fails(Old, "timeout").because("did not finish within `--fetch-timeout`");
+    "a large first fetch takes longer than --git-timeout" at Http:
+        |w| w.settings.git_timeout = Duration::from_secs(2), large,
+        |w| w.answers_fetches(Answer::Slow(2_000, Duration::from_millis(100))), started
+        => serves(New);
+    "the ssh server hangs after the login" at Ssh:
+        impatient, started, pushed, |w| w.sshd().force("cat >/dev/null"), checked
+        => fails(Old, "timeout");
+
+    // Refs that move and vanish.
+
+    "the history is rewritten" at Http:
+        started, force_pushed, checked
+        => serves(New);
+    "the message of the commit alone is rewritten" at Http:
+        started, amended, checked, |w| assert_eq!(w.server().builds(), 1, "the same tree needs no compiler")
+        => serves(New);
+    "the branch is deleted" at Http:
+        on_main, started, deleted, checked
+        => fails(Old, "ref_not_found");
+    "the deleted branch comes back" at Http:
+        on_main, started, deleted, checked, recreated, checked
+        => serves(New).after_errors("ref_not_found", 1);
+    "there is no such branch" at Http:
+        |w| w.settings.reference = Some("mian".to_owned()), started
+        => fails(Nothing, "ref_not_found").because("`mian`");
+    "HEAD leads to a branch that does not exist" at Http:
+        started, headless, checked
+        => fails(Old, "ref_not_found");
+    "the ref leads to a file" at Http:
+        blob_tag, started
+        => refuses(Nothing, "ref_not_found").because("is a blob, not a commit");
+
+    // Repositories that are not there, or not of our kind.
+
+    "the repository is gone from the server" at Http:
+        started, pushed, |w| w.answers(status(404)), checked
+        => fails(Old, "not_found");
+    "the repository is gone from the ssh server" at Ssh:
+        started, moved_away, checked
+        => fails(Old, "not_found");
+    "the repository is gone from the git daemon" at Daemon:
+        started, moved_away, checked
+        => fails(Old, "not_found");
+    "the repository is gone from this machine" at Path:
+        started, moved_away, checked
+        => fails(Old, "not_found");
+    "the repository on this machine comes back" at Path:
+        started, pushed, moved_away, checked, moved_back, checked
+        => serves(New).after_errors("not_found", 1);
+    "an object of the repository on this machine is lost" at Path:
+        started, pushed, lost_object, checked
+        => fails(Old, "corrupt").because("of `site.yaml` is missing");
+    "the repository names its objects by SHA-256" at Http:
+        sha256, started
+        => fails(Nothing, "unsupported");
 }
 
 /// A label of 64 characters is one too long, so that no resolver is asked.

@@ -2,175 +2,59 @@
 
 use std::fs;
 
-use super::Served::None as Nothing;
 use super::steps::{checked, pushed, restarted, started, stopped};
-use super::world::Place::Path;
 use super::world::World;
-use super::{New, Old, Row, row};
 use crate::support::git;
 use crate::support::ssh::Key;
 
-pub(super) fn rows() -> Vec<Row> {
-    [signatures(), time()].into_iter().flatten().collect()
-}
+rows! {
+    "a commit by a listed signer is served" at Path:
+        listed, started, march, checked
+        => serves(New);
+    "a commit is not signed" at Path:
+        listed, started, pushed, checked
+        => refuses(Old, "signature").because("is not signed");
+    "a commit is signed by a stranger" at Path:
+        listed, started, by_a_stranger, checked
+        => refuses(Old, "signature").because("is not among the allowed signers");
+    "a commit was changed after it was signed" at Path:
+        listed, started, tampered, checked
+        => refuses(Old, "signature").because("was changed");
+    "a commit is signed with GPG" at Path:
+        listed, started, by_gpg, checked
+        => refuses(Old, "signature").because("signed with GPG");
+    "the key is listed for another namespace" at Path:
+        listed, started, |w| list(w, "namespaces=\"file\""), march, checked
+        => refuses(Old, "signature").because("has no namespace `git`");
+    "the time of the key was over" at Path:
+        listed, started, |w| list(w, "valid-before=\"20240201Z\""), march, checked
+        => refuses(Old, "signature").because("`valid-before`");
+    "the key was revoked" at Path:
+        listed, started, revoked, march, checked
+        => refuses(Old, "signature").because("is not among the allowed signers");
+    "the list of signers is gone" at Path:
+        listed, started, march, |w| fs::remove_file(w.file("allowed_signers")).unwrap(), checked
+        => refuses(Old, "signature").because("cannot be read, so nothing new is accepted");
+    "a refused commit is served as soon as its signer is listed" at Path:
+        listed, started, revoked, march, checked, |w| list(w, ""), checked
+        => serves(New).after_refusals(1);
+    "a stored commit by a signer who is no longer listed is not served" at Path:
+        listed, started, stopped, revoked,
+        |w| fs::rename(w.work.path(), w.work.parent().join("gone")).unwrap(), started
+        => fails(Nothing, "not_found");
 
-fn signatures() -> Vec<Row> {
-    vec![
-        row(
-            "a commit by a listed signer is served",
-            Path,
-            [listed, started, march, checked],
-        )
-        .serves(New),
-        row(
-            "a commit is not signed",
-            Path,
-            [listed, started, pushed, checked],
-        )
-        .refuses(Old, "signature")
-        .because("is not signed"),
-        row(
-            "a commit is signed by a stranger",
-            Path,
-            [listed, started, by_a_stranger, checked],
-        )
-        .refuses(Old, "signature")
-        .because("is not among the allowed signers"),
-        row(
-            "a commit was changed after it was signed",
-            Path,
-            [listed, started, tampered, checked],
-        )
-        .refuses(Old, "signature")
-        .because("was changed"),
-        row(
-            "a commit is signed with GPG",
-            Path,
-            [listed, started, by_gpg, checked],
-        )
-        .refuses(Old, "signature")
-        .because("signed with GPG"),
-        row(
-            "the key is listed for another namespace",
-            Path,
-            [
-                listed,
-                started,
-                |w| list(w, "namespaces=\"file\""),
-                march,
-                checked,
-            ],
-        )
-        .refuses(Old, "signature")
-        .because("has no namespace `git`"),
-        row(
-            "the time of the key was over",
-            Path,
-            [
-                listed,
-                started,
-                |w| list(w, "valid-before=\"20240201Z\""),
-                march,
-                checked,
-            ],
-        )
-        .refuses(Old, "signature")
-        .because("`valid-before`"),
-        row(
-            "the key was revoked",
-            Path,
-            [listed, started, revoked, march, checked],
-        )
-        .refuses(Old, "signature")
-        .because("is not among the allowed signers"),
-        row(
-            "the list of signers is gone",
-            Path,
-            [
-                listed,
-                started,
-                march,
-                |w| fs::remove_file(w.file("allowed_signers")).unwrap(),
-                checked,
-            ],
-        )
-        .refuses(Old, "signature")
-        .because("cannot be read, so nothing new is accepted"),
-        row(
-            "a refused commit is served as soon as its signer is listed",
-            Path,
-            [
-                listed,
-                started,
-                revoked,
-                march,
-                checked,
-                |w| list(w, ""),
-                checked,
-            ],
-        )
-        .serves(New)
-        .after_refusals(1),
-        row(
-            "a stored commit by a signer who is no longer listed is not served",
-            Path,
-            [
-                listed,
-                started,
-                stopped,
-                revoked,
-                |w| fs::rename(w.work.path(), w.work.parent().join("gone")).unwrap(),
-                started,
-            ],
-        )
-        .fails(Nothing, "not_found"),
-    ]
-}
-
-fn time() -> Vec<Row> {
-    vec![
-        row(
-            "an older commit is a rollback",
-            Path,
-            [listed, march_first, started, february, checked],
-        )
-        .refuses(Old, "rollback")
-        .because("2505600 s older"),
-        row(
-            "an older commit is a rollback after a restart, too",
-            Path,
-            [listed, march_first, started, stopped, february, started],
-        )
-        .refuses(Old, "rollback"),
-        row(
-            "an older commit is served with --allow-rollback",
-            Path,
-            [
-                listed,
-                |w| w.settings.allow_rollback = true,
-                march_first,
-                started,
-                february,
-                checked,
-            ],
-        )
-        .serves(New),
-        row(
-            "a newer commit ends the rollback",
-            Path,
-            [
-                listed,
-                march_first,
-                started,
-                february,
-                checked,
-                april,
-                checked,
-                restarted,
-            ],
-        )
-        .serves(New),
-    ]
+    "an older commit is a rollback" at Path:
+        listed, march_first, started, february, checked
+        => refuses(Old, "rollback").because("2505600 s older");
+    "an older commit is a rollback after a restart, too" at Path:
+        listed, march_first, started, stopped, february, started
+        => refuses(Old, "rollback");
+    "an older commit is served with --allow-rollback" at Path:
+        listed, |w| w.settings.allow_rollback = true, march_first, started, february, checked
+        => serves(New);
+    "a newer commit ends the rollback" at Path:
+        listed, march_first, started, february, checked, april, checked, restarted
+        => serves(New);
 }
 
 /// The one commit of the repository is signed by somebody on the list.

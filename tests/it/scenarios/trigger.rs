@@ -11,138 +11,60 @@ use super::steps::{
     away, back, broken, checked, counted_from_here, eager, forgetful, missed, noticed, pushed,
     started,
 };
-use super::world::Place::{Http, Path};
 use super::world::World;
-use super::{New, Old, Row, row};
 use crate::support::http_backend::Answer;
 use crate::support::process::Process;
 
 /// More than anybody asks for at once.
 const CROWD: usize = 50;
 
-pub(super) fn rows() -> Vec<Row> {
-    [checks(), ids()].into_iter().flatten().collect()
-}
+rows! {
+    "an unchanged remote costs one listing and no objects" at Http:
+        started, counted_from_here, checked, |w| w.expect_asked(1, 0)
+        => serves(Old);
+    "a change costs one listing and one fetch" at Http:
+        started, counted_from_here, pushed, checked, |w| w.expect_asked(1, 1)
+        => serves(New);
+    "a change is noticed after the interval" at Http:
+        eager, started, pushed, noticed
+        => serves(New);
+    "a remote that comes back is noticed without being asked" at Http:
+        eager, started, pushed, away, missed, back, noticed
+        => serves(New).after_errors("server", 1);
+    "SIGHUP makes a running process check at once" at Path:
+        hung_up, started
+        => serves(New);
+    "whoever asks during a check shares one more" at Http:
+        started, crowd, |w| w.expect_asked(2, 0)
+        => serves(Old);
 
-fn checks() -> Vec<Row> {
-    vec![
-        row(
-            "an unchanged remote costs one listing and no objects",
-            Http,
-            [started, counted_from_here, checked, |w| {
-                w.expect_asked(1, 0)
-            }],
-        )
-        .serves(Old),
-        row(
-            "a change costs one listing and one fetch",
-            Http,
-            [started, counted_from_here, pushed, checked, |w| {
-                w.expect_asked(1, 1)
-            }],
-        )
-        .serves(New),
-        row(
-            "a change is noticed after the interval",
-            Http,
-            [eager, started, pushed, noticed],
-        )
-        .serves(New),
-        row(
-            "a remote that comes back is noticed without being asked",
-            Http,
-            [eager, started, pushed, away, missed, back, noticed],
-        )
-        .serves(New)
-        .after_errors("server", 1),
-        row(
-            "SIGHUP makes a running process check at once",
-            Path,
-            [hung_up, started],
-        )
-        .serves(New),
-        row(
-            "whoever asks during a check shares one more",
-            Http,
-            [started, crowd, |w| w.expect_asked(2, 0)],
-        )
-        .serves(Old),
-    ]
-}
-
-fn ids() -> Vec<Row> {
-    vec![
-        row(
-            "unknown ids lead to one check, however many they are",
-            Http,
-            [started, counted_from_here, pushed, strangers, |w| {
-                w.expect_asked(1, 1)
-            }],
-        )
-        .serves(New),
-        row(
-            "unknown ids find a revision that is refused",
-            Http,
-            [started, broken, strangers],
-        )
-        .refuses(Old, "content"),
-        row(
-            "a replica that lags learns an id that another one handed out",
-            Http,
-            [
-                started,
-                |w| w.settings.state_dir = None,
-                |w| w.second = Some(w.begin()),
-                pushed,
-                |w| w.second.as_mut().unwrap().first_check(),
-                |w| w.second.as_mut().unwrap().check(),
-                an_id_of_the_second,
-            ],
-        )
-        .serves(New),
-        row(
-            "a server that started empty may have missed ids",
-            Http,
-            [started, |w| expect_absence(w, Absence::Missed)],
-        )
-        .serves(Old),
-        row(
-            "a gap between two commits may hide ids",
-            Http,
-            [
-                running_for_hours,
-                started,
-                pushed,
-                checked,
-                |w| expect_absence(w, Absence::Known),
-                pushed,
-                pushed,
-                checked,
-                |w| expect_absence(w, Absence::Missed),
-            ],
-        )
-        .serves(New),
-        row(
-            "a server without retention has missed nothing",
-            Http,
-            [forgetful, started, |w| expect_absence(w, Absence::Known)],
-        )
-        .serves(Old),
-        row(
-            "while the remote is away, an unknown id may be another replica's",
-            Http,
-            [started, away, checked, |w| expect_absence(w, Absence::Away)],
-        )
-        .fails(Old, "server"),
-        row(
-            "while the remote is away for longer than --retain, nobody waits for an id",
-            Http,
-            [forgetful, started, away, checked, |w| {
-                expect_absence(w, Absence::Gone)
-            }],
-        )
-        .fails(Old, "server"),
-    ]
+    "unknown ids lead to one check, however many they are" at Http:
+        started, counted_from_here, pushed, strangers, |w| w.expect_asked(1, 1)
+        => serves(New);
+    "unknown ids find a revision that is refused" at Http:
+        started, broken, strangers
+        => refuses(Old, "content");
+    "a replica that lags learns an id that another one handed out" at Http:
+        started, |w| w.settings.state_dir = None, |w| w.second = Some(w.begin()), pushed,
+        |w| w.second.as_mut().unwrap().first_check(), |w| w.second.as_mut().unwrap().check(),
+        an_id_of_the_second
+        => serves(New);
+    "a server that started empty may have missed ids" at Http:
+        started, |w| expect_absence(w, Absence::Missed)
+        => serves(Old);
+    "a gap between two commits may hide ids" at Http:
+        running_for_hours, started, pushed, checked, |w| expect_absence(w, Absence::Known), pushed, pushed,
+        checked, |w| expect_absence(w, Absence::Missed)
+        => serves(New);
+    "a server without retention has missed nothing" at Http:
+        forgetful, started, |w| expect_absence(w, Absence::Known)
+        => serves(Old);
+    "while the remote is away, an unknown id may be another replica's" at Http:
+        started, away, checked, |w| expect_absence(w, Absence::Away)
+        => fails(Old, "server");
+    "while the remote is away for longer than --retain, nobody waits for an id" at Http:
+        forgetful, started, away, checked, |w| expect_absence(w, Absence::Gone)
+        => fails(Old, "server");
 }
 
 /// Many ask for checks while one is under way.
