@@ -25,12 +25,12 @@ pub use cache::Cache;
 pub use locate::Step;
 pub use place::{Locator, Origin, Part};
 pub use profile::{Body, Content, FileRef, Profile};
+pub use spoiled::{Spoiled, spoiled};
 pub use values::read_values_file;
 pub use yaml::Budget;
 
 use fields::{Pending, Reader};
 use place::{BYTE_ORDER_MARK, FileMap};
-use spoiled::Spoiled;
 use yaml::{FaultKind, Node};
 
 /// The group of the current API.
@@ -208,7 +208,7 @@ impl File {
             return file;
         };
         let body = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
-        match spoiled::spoiled(body) {
+        match spoiled(body.as_bytes()) {
             Some(spoiled) => file.spoil(body, spoiled),
             None => file.read(text, budget),
         }

@@ -1,7 +1,6 @@
 //! A repository somewhere else: ask for one ref, and when it moved, fetch one commit without its history.
 
 use std::num::NonZeroU32;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
@@ -21,6 +20,7 @@ use gix::protocol::{Handshake, LsRefsCommand};
 use super::error::{ErrorClass, SourceError, cause, causes};
 use super::memo::Memo;
 use super::remote::{Found, Settings};
+use super::scratch::Scratch;
 use super::store::{Generation, may_be_of_store};
 use super::transport::Transport;
 use super::unpacked::{Reporter, Unpacked};
@@ -51,11 +51,11 @@ pub(super) struct Fetcher {
 }
 
 impl Fetcher {
-    pub(super) fn new(transport: Transport, folder: PathBuf) -> Self {
+    pub(super) fn new(transport: Transport, scratch: Scratch) -> Self {
         Self {
             transport,
             kept: Kept {
-                folder,
+                scratch,
                 generation: None,
             },
         }
@@ -129,7 +129,7 @@ impl Fetcher {
 #[derive(Debug)]
 struct Kept {
     /// Where the stores are made.
-    folder: PathBuf,
+    scratch: Scratch,
     generation: Option<Generation>,
 }
 
@@ -173,7 +173,7 @@ impl Kept {
         connection: &mut Connection<'_>,
         request: &Request<'_>,
     ) -> Result<Walked, SourceError> {
-        let fresh = Generation::create(&self.folder);
+        let fresh = self.scratch.make(Generation::create);
         let mut fresh = fresh.inspect_err(|_| self.generation = None)?;
         let result = connection.obtain(&mut fresh, request);
         let is_good = match &result {

@@ -10,6 +10,7 @@
 )]
 
 mod architecture;
+mod classes;
 mod cli;
 mod diagnostics;
 mod hostile;
@@ -27,5 +28,6 @@ mod signed;
 mod source;
 mod state;
 mod support;
+mod unwritable;
 mod values;
 mod yaml;
