@@ -35,22 +35,16 @@ rows! {
         checked
         => refuses(Old, "content").because("error[unknown-profile]");
     "all manifests are gone" at Path:
-        started,
-        emptied,
-        checked
+        started, emptied, checked
         => refuses(Old, "content").because("error[empty-tree]: the tree has no Profile");
     "all manifests are gone, with --allow-empty" at Path:
         |w| w.settings.allow_empty = true, started, |w| w.commit(&[("site.yaml", "# nothing\n")]), checked
         => serves(New);
     "a manifest has the marks of a merge conflict" at Path:
-        started,
-        conflicting,
-        checked
+        started, conflicting, checked
         => refuses(Old, "content").because("error[merge-conflict]");
     "a manifest is a pointer of Git LFS" at Path:
-        started,
-        kept_by_lfs,
-        checked
+        started, kept_by_lfs, checked
         => refuses(Old, "content").because("error[lfs-pointer]");
     "YAML grows exponentially" at Path:
         started, exponential, checked
@@ -80,9 +74,7 @@ rows! {
         started, |w| name(w, b"a\xff"), checked
         => refuses(Old, "content").because("it is not UTF-8");
     "a name stands twice in its folder" at Http:
-        started,
-        twice,
-        checked
+        started, twice, checked
         => refuses(Old, "content").because("`a.yaml` stands twice in its folder");
     "a manifest is a symlink" at Http:
         started, |w| link(w, "other.yaml"), checked
@@ -115,22 +107,16 @@ rows! {
         |w| w.settings.limits.files = 500, started, bomb, checked
         => refuses(Old, "limit").because("more than the limit of 500 files");
     "folders are too deep" at Http:
-        few, started,
-        deep,
-        checked
+        few, started, deep, checked
         => refuses(Old, "limit").because("deeper than the limit of 32 folders");
     "there are too many files" at Http:
-        few, started,
-        many,
-        checked
+        few, started, many, checked
         => refuses(Old, "limit").because("more than the limit of 10 files");
     "a file is too large" at Http:
         few, started, |w| w.commit(&[("large", &"x".repeat(10_001))]), checked
         => refuses(Old, "limit").because("`large` is larger than the limit of 10000 bytes");
     "the files are too large in all" at Http:
-        few, started,
-        much,
-        checked
+        few, started, much, checked
         => refuses(Old, "limit").because("more than the limit of 20000 bytes in all");
     "a fetch brings too many bytes" at Http:
         |w| w.settings.wire_bytes = 20_000, started, |w| w.commit(&[("noise", &noise(100_000))]), checked

@@ -38,22 +38,16 @@ rows! {
         started, |w| fs::write(w.store().join("shallow.lock"), "").unwrap(), pushed, checked, one_store
         => serves(New);
     "half a pack is left over" at Http:
-        started,
-        half_a_pack,
-        pushed, checked, one_store
+        started, half_a_pack, pushed, checked, one_store
         => serves(New);
     "the configuration of the store is garbage" at Http:
-        started,
-        garbage,
-        pushed, checked, one_store
+        started, garbage, pushed, checked, one_store
         => serves(New);
     "the list of shallow commits is garbage" at Http:
         started, |w| fs::write(w.store().join("shallow"), "garbage").unwrap(), pushed, checked, one_store
         => serves(New);
     "the store belongs to somebody else" at Http:
-        started,
-        given_away,
-        pushed, checked, one_store
+        started, given_away, pushed, checked, one_store
         => serves(New);
     "the store is deleted" at Http:
         started, |w| fs::remove_dir_all(w.store()).unwrap(), pushed, checked, one_store

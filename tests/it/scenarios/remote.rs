@@ -23,6 +23,9 @@ rows! {
     "the name of the ssh host has no address" at Ssh:
         nameless_ssh, started
         => fails(Nothing, "dns");
+    "the name of the proxy has no address" at Https:
+        nameless_proxy, started
+        => fails(Nothing, "dns").because("the name of the proxy of `--git-proxy` cannot be resolved");
     "nobody listens at the port" at Http:
         unplugged, started
         => fails(Nothing, "refused");
@@ -136,6 +139,18 @@ rows! {
     "the deleted branch comes back" at Http:
         on_main, started, deleted, checked, recreated, checked
         => serves(New).after_errors("ref_not_found", 1);
+    "the tag is moved" at Http:
+        tagged, started, pushed, tagged, checked
+        => serves(New);
+    "--ref is a commit, and stays it" at Http:
+        pinned, started, pushed, checked
+        => serves(Old);
+    "the repository has no commit yet" at Http:
+        empty, started
+        => fails(Nothing, "ref_not_found").because("it is empty, or its default branch does not exist");
+    "the first commit comes after the server" at Http:
+        empty, started, filled, checked
+        => serves(New).after_errors("ref_not_found", 1);
     "there is no such branch" at Http:
         |w| w.settings.reference = Some("mian".to_owned()), started
         => fails(Nothing, "ref_not_found").because("`mian`");
@@ -184,6 +199,11 @@ fn nameless_ssh(world: &mut World) {
     world.settings.repo = format!("ssh://git@{}/boot.git", host()).parse().unwrap();
 }
 
+fn nameless_proxy(world: &mut World) {
+    let proxy = format!("http://{}:3128", host());
+    world.settings.credentials.proxy = Some(proxy.parse().unwrap());
+}
+
 fn untrusted(world: &mut World) {
     world.write("ca.pem", &Authority::new("Other CA").pem);
 }
@@ -227,6 +247,30 @@ fn amended(world: &mut World) {
 fn recreated(world: &mut World) {
     world.change();
     world.work.git(&["branch", "-q", "main"]);
+}
+
+/// `--ref v1`, a tag of the last commit.
+fn tagged(world: &mut World) {
+    world.work.git(&["tag", "-f", "-a", "-m", "x", "v1"]);
+    world.settings.reference = Some("v1".to_owned());
+}
+
+fn pinned(world: &mut World) {
+    world.settings.reference = Some(world.work.head());
+}
+
+/// A repository that was just made.
+fn empty(world: &mut World) {
+    git::run(
+        world.work.parent(),
+        &["init", "-q", "--bare", "-b", "main", "empty.git"],
+    );
+    world.settings.repo = world.http().url("empty.git").parse().unwrap();
+}
+
+fn filled(world: &mut World) {
+    let empty = world.work.parent().join("empty.git");
+    world.work.push(&empty, "main");
 }
 
 fn headless(world: &mut World) {

@@ -59,9 +59,7 @@ rows! {
         started
         => fails(Nothing, "server");
     "the stored tree is a folder" at Http:
-        started, stopped,
-        now_a_folder,
-        away, started
+        started, stopped, now_a_folder, away, started
         => fails(Nothing, "server");
     "the state directory is lost between two starts" at Http:
         started, stopped, |w| fs::remove_dir_all(w.state_dir()).unwrap(), away, started

@@ -29,7 +29,7 @@ rows! {
         eager, started, pushed, noticed
         => serves(New);
     "a remote that comes back is noticed without being asked" at Http:
-        eager, started, pushed, away, missed, back, noticed
+        eager, started, away, missed, pushed, back, noticed
         => serves(New).after_errors("server", 1);
     "SIGHUP makes a running process check at once" at Path:
         hung_up, started
