@@ -74,10 +74,13 @@ rows! {
 
     "a file takes the place of the state directory" at Http:
         started, pushed, blocked, checked
-        => fails(Old, "disk");
+        => serves(New);
     "the file goes away again" at Http:
-        started, pushed, blocked, checked, unblocked, checked
-        => serves(New).after_errors("disk", 1);
+        started, blocked, pushed, checked, unblocked, pushed, checked
+        => serves(New);
+    "the state directory cannot be written" at Http:
+        read_only, started, pushed, checked
+        => serves(New).for_root();
     "what is served cannot be stored" at Path:
         unwritable, started, pushed, checked
         => serves(New);
@@ -158,6 +161,12 @@ fn unwritable(world: &mut World) {
 fn small_disk(world: &mut World) {
     fs::create_dir(world.state_dir()).unwrap();
     world.mount(&["-t", "tmpfs", "-o", "size=300k", "none"]);
+}
+
+/// The state directory is on a disk that nobody may write to.
+fn read_only(world: &mut World) {
+    fs::create_dir(world.state_dir()).unwrap();
+    world.mount(&["-t", "tmpfs", "-o", "ro", "none"]);
 }
 
 /// A commit that does not fit.
