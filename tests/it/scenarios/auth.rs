@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
-use super::steps::{checked, pushed, started, status};
+use super::steps::{checked, noticed, pushed, started, status};
 use super::world::World;
 use crate::support::proxy::Proxy;
 use crate::support::sshd::keygen;
@@ -31,6 +31,10 @@ rows! {
     "a revoked password is replaced in its file" at Https:
         password, wanted, started, pushed, wants_another, checked,
         |w| drop(w.write_secret("password", "n3w")), checked
+        => serves(New).after_errors("auth", 1);
+    "a replaced password is tried without being asked" at Https:
+        password, wanted, started, pushed, wants_another, checked,
+        |w| drop(w.write_secret("password", "n3w")), noticed
         => serves(New).after_errors("auth", 1);
     "the file of the password is gone, and nothing is sent" at Https:
         password, wanted, started, pushed, |w| fs::remove_file(w.file("password")).unwrap(),
