@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use crate::support::fixture::GOOD;
 use crate::support::git::{self, Repository};
-use crate::support::http_backend::{Answer, HttpBackend};
+use crate::support::http_backend::HttpBackend;
 use crate::support::process::Process;
 
 /// The memory in bytes that no repository may take beyond what a small one takes.
@@ -15,11 +15,8 @@ fn good() -> String {
 }
 
 /// Serves the repository and returns the peak of memory once the log has this text.
-fn peak(repository: &Repository, answer: Option<Answer>, expected: &str, flags: &[&str]) -> u64 {
+fn peak(repository: &Repository, expected: &str, flags: &[&str]) -> u64 {
     let server = HttpBackend::new(repository.parent());
-    if let Some(answer) = answer {
-        server.answer(move |_| answer.clone());
-    }
     let repo = format!("--repo={}", server.url("repo/.git"));
     let serve = ["serve", &repo, "--state-dir=none", "--listen=127.0.0.1:0"];
     let mut process = Process::start(&[&serve, flags].concat(), &[]);
@@ -43,10 +40,10 @@ fn import(repository: &Repository, blobs: &[(usize, Vec<u8>)], files: &str) {
 
 fn check(name: &str, expected: &str, make: impl Fn(&Repository)) {
     let small = Repository::with_files(&[("good.yaml", &good())]);
-    let baseline = peak(&small, None, "published", &[]);
+    let baseline = peak(&small, "published", &[]);
     let hostile = Repository::new();
     make(&hostile);
-    let grown = peak(&hostile, None, expected, &[]).saturating_sub(baseline);
+    let grown = peak(&hostile, expected, &[]).saturating_sub(baseline);
     assert!(
         grown <= MAX_GROWTH,
         "{name} takes {grown} bytes more than {baseline}"
@@ -164,7 +161,7 @@ fn an_image_of_hundreds_of_megabytes() {
         }
     };
     let small = Repository::with_files(&[("boot/good.yaml", &good())]);
-    let baseline = peak(&small, None, "published", &["--path=boot"]);
+    let baseline = peak(&small, "published", &["--path=boot"]);
     for (folder, expected) in [
         ("", "published"),
         (
@@ -174,7 +171,7 @@ fn an_image_of_hundreds_of_megabytes() {
     ] {
         let hostile = Repository::new();
         image(folder)(&hostile);
-        let grown = peak(&hostile, None, expected, &["--path=boot"]).saturating_sub(baseline);
+        let grown = peak(&hostile, expected, &["--path=boot"]).saturating_sub(baseline);
         assert!(grown <= MAX_GROWTH, "{folder}: {grown} bytes more");
     }
 }
@@ -229,20 +226,4 @@ fn dense_yaml() {
             repository.commit(&[("good.yaml", &good()), ("dense.yaml", &text)]);
         });
     }
-}
-
-#[test]
-fn a_captive_portal() {
-    let small = Repository::with_files(&[("good.yaml", &good())]);
-    let portal = Answer::Fixed {
-        status: 200,
-        headers: vec![("content-type", "text/html".to_owned())],
-        body: "<html>Please log in</html>".into(),
-    };
-    peak(
-        &small,
-        Some(portal),
-        "the remote answers with `text/html`, not with git's smart protocol",
-        &[],
-    );
 }

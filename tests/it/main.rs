@@ -22,6 +22,7 @@ mod manifest_cache;
 mod poll;
 mod ranking;
 mod restart;
+mod scenarios;
 mod serve;
 mod signed;
 mod source;
