@@ -12,6 +12,7 @@
 mod architecture;
 mod cli;
 mod diagnostics;
+mod endurance;
 mod hostile;
 mod http;
 mod ids;
