@@ -25,15 +25,22 @@ use std::time::{Duration, Instant};
 
 use fleet::Fleet;
 use relay::Relay;
-use support::git;
 use support::http_backend::HttpBackend;
 use support::process::Process;
-use work::{cpu_seconds, cpu_seconds_of_shell, median, settle, timed};
+use work::{Spent, cpu_of, median, settle, shell};
 
 /// How long anything may take before the benchmark gives up.
 const PATIENCE: Duration = Duration::from_mins(3);
 /// How many checks an hour has at the default `--interval` of 30 s.
-const CHECKS_PER_HOUR: f64 = 120.0;
+const CHECKS_PER_HOUR: u32 = 120;
+/// How git gets the same change, without the housekeeping that it would do now and then.
+const FETCH: &str =
+    "git -c gc.auto=0 -c maintenance.auto=false fetch -q --depth=1 --no-tags origin main";
+/// What git-sync makes of every commit: a work tree of its own, which takes the place of the last one.
+const NEW_WORK_TREE: &str = "git worktree add -q --detach --no-checkout ../tree FETCH_HEAD; \
+                             git -C ../tree reset -q --hard";
+/// As many times is `git ls-remote` asked.
+const LS_REMOTES: &str = "1 2 3 4 5 6 7 8 9 10 11 12";
 /// The lines of the log that end the parts of a check, and what the parts are called.
 const PARTS: [(&str, &str); 6] = [
     ("the remote has a new commit", "ls-refs"),
@@ -79,8 +86,8 @@ fn main() {
         files: size.files,
     };
     println!("{} files, on {} processors", size.files, processors());
-    let (server, clone) = cold_starts(&world, &mut fleet, size.starts);
-    pushes(&world, &mut fleet, server, &clone, size.pushes);
+    let (server, clone) = cold_starts(&world, &fleet, size.starts);
+    pushes(&mut fleet, server, &clone, size.pushes);
     restart_and_idle(&world, size.idle);
 }
 
@@ -113,8 +120,7 @@ impl World {
 }
 
 /// Process start to first publication with nothing on disk, beside `git clone --depth 1`. Leaves the last of both.
-fn cold_starts(world: &World, fleet: &mut Fleet, starts: usize) -> (Process, PathBuf) {
-    let head = fleet.head().to_owned();
+fn cold_starts(world: &World, fleet: &Fleet, starts: usize) -> (Process, PathBuf) {
     let clone = world.folder.join("clone");
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     let mut last = None;
@@ -123,35 +129,28 @@ fn cold_starts(world: &World, fleet: &mut Fleet, starts: usize) -> (Process, Pat
         drop(last.take());
         let _ = std::fs::remove_dir_all(world.state());
         let _ = std::fs::remove_dir_all(&clone);
-        theirs.push(timed(|| {
-            let arguments = [
-                "clone",
-                "-q",
-                "--depth=1",
-                "--single-branch",
-                &world.url,
-                "clone",
-            ];
-            git::run(&world.folder, &arguments);
-        }));
-        let mut server = None;
-        ours.push(timed(|| {
-            let server = server
-                .insert(world.serve(&world.url, &["--interval=1h", "--log-level=gitboot=debug"]));
-            published(server, &head);
-        }));
-        last = server.inspect(settle);
+        let command = format!("git clone -q --depth=1 --single-branch {} clone", world.url);
+        theirs.push(shell(&world.folder, &command));
+        let started = Instant::now();
+        let mut server = world.serve(&world.url, &["--interval=1h", "--log-level=gitboot=debug"]);
+        published(&mut server, fleet.head());
+        ours.push(Spent {
+            time: started.elapsed(),
+            cpu: cpu_of(&server),
+        });
+        settle(&server);
+        last = Some(server);
     }
     let server = last.expect("there is one start at least");
     report(
         "cold start",
+        Spent::median(&ours),
         "git clone --depth 1",
-        median(ours),
-        median(theirs),
+        Spent::median(&theirs),
     );
     let mebibytes = |name| server.memory(name) >> 20;
     println!(
-        "  memory: {} MiB, at most {} MiB",
+        "    memory: {} MiB, at most {} MiB",
         mebibytes("VmRSS"),
         mebibytes("VmHWM")
     );
@@ -159,17 +158,27 @@ fn cold_starts(world: &World, fleet: &mut Fleet, starts: usize) -> (Process, Pat
 }
 
 /// One changed file: from the poke to the publication, beside a fetch and a checkout.
-fn pushes(world: &World, fleet: &mut Fleet, mut server: Process, clone: &Path, pushes: usize) {
-    let (mut ours, mut in_place, mut work_tree) = (Vec::new(), Vec::new(), Duration::ZERO);
+fn pushes(fleet: &mut Fleet, mut server: Process, clone: &Path, pushes: usize) {
+    let (mut ours, mut in_place, mut work_tree) = (Vec::new(), Vec::new(), Spent::default());
+    let mut parts = Vec::new();
     for push in 0..pushes {
         let id = fleet.push();
-        let mut check = || ours.push(checked(&mut server, &id));
+        let mut check = || {
+            let before = cpu_of(&server);
+            let took = checked(&mut server, &id);
+            ours.push(Spent {
+                time: took.iter().sum(),
+                cpu: cpu_of(&server) - before,
+            });
+            parts.push(took);
+            settle(&server);
+        };
         let mut fetch = || {
-            let fetched = timed(|| fetch(clone));
-            in_place.push(fetched + timed(|| reset(clone)));
+            let fetched = shell(clone, FETCH);
+            in_place.push(fetched.then(shell(clone, "git reset -q --hard FETCH_HEAD")));
             // Writing all files again takes so long that once has to do.
             if push == 0 {
-                work_tree = fetched + timed(|| add_work_tree(clone, &world.folder.join("tree")));
+                work_tree = fetched.then(shell(clone, NEW_WORK_TREE));
             }
         };
         // Neither side always finds the server's files warmed up by the other.
@@ -180,42 +189,36 @@ fn pushes(world: &World, fleet: &mut Fleet, mut server: Process, clone: &Path, p
             fetch();
             check();
         }
-        settle(&server);
     }
-    let total = |parts: &Parts| parts.iter().sum::<Duration>();
-    let own = median(ours.iter().map(total));
+    let ours = Spent::median(&ours);
     report(
         "push to served",
+        ours,
         "git fetch + reset --hard",
-        own,
-        median(in_place),
+        Spent::median(&in_place),
     );
     report(
         "push to served",
-        "git fetch + new worktree (git-sync)",
-        own,
+        ours,
+        "git fetch + new work tree, as git-sync does",
         work_tree,
     );
     let parts = PARTS.iter().enumerate().map(|(at, (_, name))| {
         format!(
             "{name} {}",
-            millis(median(ours.iter().map(|parts| parts[at])))
+            millis(median(parts.iter().map(|parts: &Parts| parts[at])))
         )
     });
-    println!("  parts: {}", parts.collect::<Vec<_>>().join(", "));
+    println!("    parts: {}", parts.collect::<Vec<_>>().join(", "));
 }
 
 /// What an idle server costs, beside `git ls-remote`, after a restart from the state directory.
 fn restart_and_idle(world: &World, idle: Duration) {
-    const REPEATS: usize = 20;
-
     // The key of what is stored is the URL.
-    let mut server = None;
-    let restarted = timed(|| {
-        let server = server.insert(world.serve(&world.url, &["--interval=1h"]));
-        server.line_within("published from the state directory", PATIENCE);
-    });
-    println!("restart to served: {}", millis(restarted));
+    let started = Instant::now();
+    let mut server = world.serve(&world.url, &["--interval=1h"]);
+    server.line_within("published from the state directory", PATIENCE);
+    println!("restart to served: {}", millis(started.elapsed()));
     drop(server);
 
     let (_, rest) = world.url.split_once("//").unwrap();
@@ -227,29 +230,29 @@ fn restart_and_idle(world: &World, idle: Duration) {
     settle(&server);
     let nothing_new = "the remote has nothing new";
     server.line_within(nothing_new, PATIENCE);
-    let (bytes, cpu, until) = (relay.bytes(), cpu_seconds(&server), Instant::now() + idle);
-    let mut checks = 0.0;
+    let (bytes, cpu, until) = (relay.bytes(), cpu_of(&server), Instant::now() + idle);
+    let mut checks = 0;
     while Instant::now() < until {
         server.line_within(nothing_new, PATIENCE);
-        checks += 1.0;
+        checks += 1;
     }
-    let (bytes, cpu) = (relay.bytes() - bytes, cpu_seconds(&server) - cpu);
+    let our_bytes = (relay.bytes() - bytes) / u64::from(checks);
+    let our_cpu = (cpu_of(&server) - cpu) / checks * CHECKS_PER_HOUR;
     drop(server);
 
-    let before = relay.bytes();
-    let command = format!("git ls-remote -q {url} refs/heads/main >/dev/null");
-    let their_cpu = cpu_seconds_of_shell(&command, REPEATS) / REPEATS as f64 * CHECKS_PER_HOUR;
-    let their_bytes = (relay.bytes() - before) / REPEATS as u64;
-    let own_bytes = bytes as f64 / checks;
-    println!(
-        "idle check: {own_bytes:.0} bytes, git ls-remote {their_bytes}: {:.2} times as many",
-        own_bytes / their_bytes as f64
+    let bytes = relay.bytes();
+    let commands = format!(
+        "for i in {LS_REMOTES}; do git ls-remote -q {url} refs/heads/main >/dev/null; done"
     );
-    let own_cpu = cpu / checks * CHECKS_PER_HOUR;
+    let count = u32::try_from(LS_REMOTES.split(' ').count()).expect("a dozen");
+    let their_cpu = shell(&world.folder, &commands).cpu / count * CHECKS_PER_HOUR;
+    let their_bytes = (relay.bytes() - bytes) / u64::from(count);
+    println!("idle check: {our_bytes} bytes, git ls-remote {their_bytes} ({checks} checks)");
     println!(
-        "idle processor time an hour at 30 s: {own_cpu:.2} s ({checks} checks), git ls-remote {their_cpu:.2} s: \
-         {:.2} times as much",
-        own_cpu / their_cpu
+        "idle processor time an hour at 30 s: {}, git ls-remote {}: {} as much",
+        millis(our_cpu),
+        millis(their_cpu),
+        times(our_cpu, their_cpu)
     );
 }
 
@@ -260,13 +263,12 @@ type Parts = [Duration; PARTS.len()];
 fn checked(server: &mut Process, id: &str) -> Parts {
     let mut last = Instant::now();
     server.signal("HUP");
-    let parts = PARTS.map(|(line, _)| {
+    PARTS.map(|(line, _)| {
         let line = server.line_within(line, PATIENCE);
         assert!(!line.contains("published") || line.contains(id), "{line}");
         let now = Instant::now();
         now - std::mem::replace(&mut last, now)
-    });
-    parts
+    })
 }
 
 /// Waits until a server serves this commit.
@@ -275,38 +277,20 @@ fn published(server: &mut Process, id: &str) {
     assert!(line.contains(id), "{line}");
 }
 
-fn fetch(clone: &Path) {
-    let quiet = ["-c", "gc.auto=0", "-c", "maintenance.auto=false"];
-    let fetch = ["fetch", "-q", "--depth=1", "--no-tags", "origin", "main"];
-    git::run(clone, &[&quiet[..], &fetch].concat());
-}
-
-fn reset(clone: &Path) {
-    git::run(clone, &["reset", "-q", "--hard", "FETCH_HEAD"]);
-}
-
-/// What git-sync makes of every commit: a work tree of its own, which takes the place of the last one.
-fn add_work_tree(clone: &Path, tree: &Path) {
-    let arguments = [
-        "worktree",
-        "add",
-        "-q",
-        "--detach",
-        "--no-checkout",
-        "../tree",
-        "FETCH_HEAD",
-    ];
-    git::run(clone, &arguments);
-    git::run(tree, &["reset", "-q", "--hard"]);
-}
-
-fn report(what: &str, beside: &str, ours: Duration, theirs: Duration) {
+fn report(what: &str, ours: Spent, beside: &str, theirs: Spent) {
     println!(
-        "{what}: {}, {beside} {}: {:.2} times as long",
-        millis(ours),
-        millis(theirs),
-        ours.as_secs_f64() / theirs.as_secs_f64()
+        "{what}: {} ({} of processor time), {beside} {} ({}): {} as long, {} as much work",
+        millis(ours.time),
+        millis(ours.cpu),
+        millis(theirs.time),
+        millis(theirs.cpu),
+        times(ours.time, theirs.time),
+        times(ours.cpu, theirs.cpu),
     );
+}
+
+fn times(ours: Duration, theirs: Duration) -> String {
+    format!("{:.2} times", ours.as_secs_f64() / theirs.as_secs_f64())
 }
 
 fn millis(time: Duration) -> String {
