@@ -168,7 +168,7 @@ fn pushes(fleet: &mut Fleet, mut server: Process, clone: &Path, pushes: usize) {
             let took = checked(&mut server, &id);
             ours.push(Spent {
                 time: took.iter().sum(),
-                cpu: cpu_of(&server) - before,
+                cpu: cpu_of(&server).saturating_sub(before),
             });
             parts.push(took);
             settle(&server);
@@ -237,7 +237,7 @@ fn restart_and_idle(world: &World, idle: Duration) {
         checks += 1;
     }
     let our_bytes = (relay.bytes() - bytes) / u64::from(checks);
-    let our_cpu = (cpu_of(&server) - cpu) / checks * CHECKS_PER_HOUR;
+    let our_cpu = cpu_of(&server).saturating_sub(cpu) / checks * CHECKS_PER_HOUR;
     drop(server);
 
     let bytes = relay.bytes();

@@ -220,7 +220,7 @@ fn revisions(repository: &Path, commits: usize) -> Vec<(String, bool)> {
         let last = number.checked_sub(1);
         let parent = if number % FORCED != 0 {
             last
-        } else if number / FORCED % 2 == 0 {
+        } else if (number / FORCED).is_multiple_of(2) {
             None
         } else {
             number.checked_sub(BACK)
