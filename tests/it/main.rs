@@ -10,6 +10,7 @@
 )]
 
 mod architecture;
+mod classes;
 mod cli;
 mod diagnostics;
 mod endurance;
@@ -22,10 +23,12 @@ mod manifest_cache;
 mod poll;
 mod ranking;
 mod restart;
+mod scenarios;
 mod serve;
 mod signed;
 mod source;
 mod state;
 mod support;
+mod unwritable;
 mod values;
 mod yaml;
