@@ -26,7 +26,8 @@ pub(super) fn check(manifests: &Manifests, locator: &Locator<'_>, found: &mut Ve
     let assignments = manifests
         .assignments
         .iter()
-        .filter(|assignment| !assignment.broken)
+        .map(AsRef::as_ref)
+        .filter(|assignment: &&Assignment| !assignment.broken)
         .collect();
     let ranking = Ranking {
         assignments,

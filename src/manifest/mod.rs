@@ -19,6 +19,7 @@ mod yaml;
 
 use std::collections::BTreeSet;
 use std::num::NonZero;
+use std::sync::Arc;
 
 use crate::diagnostic::{Diagnostic, Location, document as say};
 use crate::tree::{Entry, RepoPath, Tree};
@@ -55,8 +56,9 @@ const MAX_DIAGNOSTICS_PER_FILE: usize = 1000;
 pub struct Manifests {
     /// The Profiles by name; those of one name in the order of files and documents.
     pub profiles: Vec<Profile>,
-    /// The Assignments by name; those of one name in the order of files and documents.
-    pub assignments: Vec<Assignment>,
+    /// The Assignments by name; those of one name in the order of files and documents. A cache shares them: there may be
+    /// a hundred thousand, of which one has changed.
+    pub assignments: Vec<Arc<Assignment>>,
     /// What is wrong for certain.
     pub diagnostics: Vec<Diagnostic>,
     /// Files that are an error unless a manifest or a template names them as content.
@@ -195,7 +197,7 @@ struct File {
     /// Whether part of it could not be read.
     unread: bool,
     profiles: Vec<Profile>,
-    assignments: Vec<Assignment>,
+    assignments: Vec<Arc<Assignment>>,
     diagnostics: Vec<Diagnostic>,
 }
 
@@ -332,7 +334,7 @@ impl File {
             Some("Profile") => self.profiles.extend(profile::read(node, *older, reader)),
             Some("Assignment") => self
                 .assignments
-                .extend(assignment::read(node, *older, reader)),
+                .extend(assignment::read(node, *older, reader).map(Arc::new)),
             Some(other) => {
                 let other = other.to_owned();
                 reader.at(&["kind".into()], Part::Value, move |at| {

@@ -3,6 +3,7 @@
 pub(crate) mod daemon;
 pub(crate) mod fixture;
 pub(crate) mod git;
+pub(crate) mod history;
 pub(crate) mod http;
 pub(crate) mod http_backend;
 pub(crate) mod pki;
