@@ -10,6 +10,7 @@ mod ignored;
 mod locate;
 mod place;
 mod profile;
+mod schema;
 mod spoiled;
 mod values;
 mod yaml;
@@ -25,6 +26,7 @@ pub use cache::Cache;
 pub use locate::Step;
 pub use place::{Locator, Origin, Part};
 pub use profile::{Body, Content, FileRef, Profile};
+pub use schema::{SchemaOf, schema};
 pub use values::read_values_file;
 pub use yaml::Budget;
 
