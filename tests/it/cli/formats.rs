@@ -1,9 +1,11 @@
 //! `gitboot validate --format github` and `--format sarif`: everything that people are told, for programs.
 
 use std::collections::BTreeSet;
+use std::sync::LazyLock;
 
 use gitboot::diagnostic::Diagnostics;
 use gitboot::tree::RepoPath;
+use jsonschema::Validator;
 use serde_json::{Value, json};
 
 use super::{GOOD, source_tree};
@@ -35,15 +37,30 @@ fn all_golden() -> Vec<(String, Diagnostics)> {
     told.collect()
 }
 
+/// The schema that OASIS publishes.
+static SCHEMA: LazyLock<Validator> = LazyLock::new(|| {
+    /// A pattern in it that is none by the rules of its own draft: a bracket too many. Nothing of ours has a language.
+    const MISTAKE: &str = "^[a-zA-Z]{2}|^[a-zA-Z]{2}-[a-zA-Z]{2}]?$";
+    fn mend(schema: &mut Value) {
+        match schema {
+            Value::Object(fields) => {
+                fields.retain(|key, value| key != "pattern" || value != MISTAKE);
+                fields.values_mut().for_each(mend);
+            }
+            Value::Array(items) => items.iter_mut().for_each(mend),
+            _ => {}
+        }
+    }
+    let path = source_tree().join("tests/schemas/sarif-2.1.0.json");
+    let mut schema = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+    mend(&mut schema);
+    let options = jsonschema::options().should_validate_formats(true);
+    options.build(&schema).unwrap()
+});
+
 fn sarif(text: &str) -> Value {
-    let schema = std::fs::read_to_string(source_tree().join("tests/schemas/sarif-2.1.0.json"));
-    let schema: Value = serde_json::from_str(&schema.unwrap()).unwrap();
-    let validator = jsonschema::options()
-        .should_validate_formats(true)
-        .build(&schema)
-        .unwrap();
     let document: Value = serde_json::from_str(text).unwrap();
-    let errors: Vec<_> = validator
+    let errors: Vec<_> = SCHEMA
         .iter_errors(&document)
         .map(|error| format!("{}: {error}", error.instance_path()))
         .collect();
@@ -183,7 +200,7 @@ fn odd_paths_and_texts_end_no_command_and_make_no_link() {
     let (_, all) = build(&format!("{text}{}", fixture::GOOD));
     let github = all.render_github(None);
     assert!(
-        github.contains("::error file=a%2C b%3Ac 100%25 ü[x](y).yaml,line=1,col=1,endLine=1,endColumn=2,title=not-a-manifest::a, b:c 100%25 "),
+        github.contains("::error file=a%2C b%3Ac 100%25 ü[x](y).yaml,line=1,col=1,endLine=1,endColumn=6,title=not-a-manifest::a, b:c 100%25 "),
         "{github}"
     );
     let document = sarif(&all.render_sarif(None));

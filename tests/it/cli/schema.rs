@@ -55,7 +55,7 @@ spec:
 apiVersion: gitboot.dev/v1alpha1
 kind: Profile
 metadata: {name: configs-only}
-spec: {additionalConfig: {a: 1, b: {inline: x, contentType: null}, c: {file: 7, inline: null}}, values: null}
+spec: {additionalConfig: {a: 1, b: {inline: x, contentType: null}, c: {file: 7, template: null}}, values: null}
 "##;
 
 fn printed(kind: &str) -> Value {
