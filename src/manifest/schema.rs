@@ -258,7 +258,7 @@ mod tests {
     fn enumerations_are_those_of_the_reader() {
         let versions = at(SchemaOf::Profile, "/properties/apiVersion/enum");
         let groups = std::iter::once(GROUP).chain(super::super::OLDER_GROUPS);
-        let expected: Vec<_> = groups.map(|group| format!("{group}/{}", VERSION)).collect();
+        let expected: Vec<_> = groups.map(|group| format!("{group}/{VERSION}")).collect();
         assert_eq!(versions, json!(expected));
         let priority = at(
             SchemaOf::Assignment,
