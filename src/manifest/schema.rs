@@ -1,8 +1,9 @@
 //! JSON Schemas of the manifests, for editors that complete and check YAML while it is written.
 //!
 //! They are written by hand, in draft 7, which every YAML server reads, with `errorMessage`, `patternErrorMessage`,
-//! `defaultSnippets` and `doNotSuggest` for the servers that know these. Whatever gitboot accepts, they accept; what a
-//! schema cannot say (is there such a Profile, does this number print as written) is left to `validate`.
+//! `defaultSnippets` and `doNotSuggest` for the servers that know these. Whatever gitboot accepts, they accept, but for
+//! some nulls that count as absent; what a schema cannot say (is there such a Profile, does this number print as written) is
+//! left to `validate`.
 
 use serde_json::{Map, Value, json};
 

@@ -109,7 +109,7 @@ pub fn place_in_repository(dir: &Path) -> Result<Option<RepoPath>, SourceError> 
 /// The repository around `dir`, an absolute path without links. `None` when there is none.
 pub(super) fn discover(dir: &Path) -> Result<Option<gix::Repository>, SourceError> {
     // The user's own configuration says which files count as ignored; the environment has no say, so that a git hook,
-    // which is run with `GIT_DIR` set, sees what everybody sees.
+    // which is run with `GIT_DIR` set, sees what everybody sees, and the objects that it is asked about.
     let mut permissions = gix::open::Permissions::isolated();
     permissions.config.system = true;
     permissions.config.git = true;

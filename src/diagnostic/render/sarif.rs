@@ -67,7 +67,7 @@ fn rule(all: &Diagnostics, code: &str) -> Value {
         "id": code,
         "shortDescription": {"text": rule.summary},
         "fullDescription": {"text": format!("{} {}", rule.summary, rule.advice)},
-        "help": {"text": rule.advice},
+        "help": {"text": rule.advice, "markdown": rule.advice},
         "defaultConfiguration": {"level": level(worst.unwrap_or(Severity::Error))},
         "properties": {"tags": ["gitboot"]},
     })
