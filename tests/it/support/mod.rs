@@ -9,5 +9,6 @@ pub(crate) mod http_backend;
 pub(crate) mod pki;
 pub(crate) mod process;
 pub(crate) mod proxy;
+pub(crate) mod readme;
 pub(crate) mod ssh;
 pub(crate) mod sshd;
