@@ -3,6 +3,7 @@
 mod credentials;
 mod demo;
 mod environment;
+mod import;
 mod input;
 mod limits;
 mod render;
@@ -37,6 +38,8 @@ enum Command {
     Validate(Box<validate::Args>),
     /// Print what a machine would be sent, byte for byte
     Render(Box<render::Args>),
+    /// Write manifests out of what another boot server reads
+    Import(Box<import::Args>),
 }
 
 /// How a command ended when nothing stood in its way.
@@ -101,6 +104,7 @@ fn run(cli: &Cli, vars: &[(OsString, OsString)]) -> anyhow::Result<Outcome> {
         Command::Demo(args) => demo::run(args, vars),
         Command::Validate(args) => validate::run(args),
         Command::Render(args) => render::run(args),
+        Command::Import(args) => import::run(args),
     }
 }
 
