@@ -87,6 +87,11 @@ impl Expression {
         )
     }
 
+    /// Whether it is the data as a whole.
+    pub(super) fn is_root(&self) -> bool {
+        matches!(&self.origin, Origin::Data { path, .. } if path.is_empty())
+    }
+
     /// As an operand.
     fn operand(&self) -> String {
         if self.simple {
@@ -262,10 +267,10 @@ impl<'r, 'w, 'a> Reader<'r, 'w, 'a> {
         self.writer.uses.push(Use {
             path: path.clone(),
             range: self.writer.range.clone(),
+            indexed: lacking,
+            asked: false,
+            covered: self.writer.conditions.contains(&path),
         });
-        if lacking {
-            self.writer.guarded.insert(path.clone());
-        }
         Expression::simple(code, Origin::Data { path, lacking })
     }
 
@@ -303,6 +308,9 @@ impl<'r, 'w, 'a> Reader<'r, 'w, 'a> {
         {
             return Err(self.fault(RAW_QUERY));
         }
+        if name != "index" && arguments.iter().any(Expression::is_root) {
+            return Err(self.fault(WHOLE));
+        }
         match name {
             "index" => self.index(arguments),
             "and" | "or" => self.connective(name, arguments),
@@ -323,7 +331,10 @@ impl<'r, 'w, 'a> Reader<'r, 'w, 'a> {
             },
             "eq" | "ne" | "lt" | "le" | "gt" | "ge" => self.comparison(name, arguments),
             "print" => match arguments {
-                [one] => Ok(one.clone()),
+                [one] => {
+                    self.printable(one)?;
+                    Ok(joined(vec![Piece::Code(one.code.clone())]))
+                }
                 _ => Err(self.fault("`print` with several arguments puts blanks between some of them")),
             },
             "printf" => self.printf(arguments),
@@ -362,12 +373,15 @@ impl<'r, 'w, 'a> Reader<'r, 'w, 'a> {
                 whole.push(Step::Key(name.clone()));
                 let code = member(&of.operand(), name);
                 // Only what the Profile can give a default to may be missing in our expressions.
-                let code = if path.contains(&Step::Each) {
+                let is_in_list = path.contains(&Step::Each);
+                let code = if is_in_list {
                     format!("{code}|default(\"\")")
                 } else {
                     code
                 };
-                Ok(self.data(code, whole, true))
+                let mut value = self.data(code, whole, true);
+                value.simple = !is_in_list;
+                Ok(value)
             }
             (Origin::Data { path, .. }, Origin::Calculated(number))
                 if number.contains(&Kind::Integer)
@@ -507,23 +521,7 @@ impl<'r, 'w, 'a> Reader<'r, 'w, 'a> {
         }
         pieces.push(Piece::Text(text));
         pieces.retain(|piece| *piece != Piece::Text(String::new()));
-        let codes: Vec<String> = pieces
-            .iter()
-            .map(|piece| match piece {
-                Piece::Text(text) => quoted(text),
-                Piece::Code(code) => format!("({code})"),
-            })
-            .collect();
-        let code = if codes.is_empty() {
-            "\"\"".to_owned()
-        } else {
-            codes.join(" ~ ")
-        };
-        Ok(Expression {
-            code,
-            simple: codes.len() < 2,
-            origin: Origin::Joined(pieces),
-        })
+        Ok(joined(pieces))
     }
 
     /// Whether a value prints the same in both languages.
@@ -556,6 +554,9 @@ impl<'r, 'w, 'a> Reader<'r, 'w, 'a> {
     /// # Errors
     /// When it is something else, or not always the same.
     pub(super) fn is_map(&self, value: &Expression) -> Result<bool, Fault> {
+        if value.is_root() {
+            return Err(self.fault(WHOLE));
+        }
         let mut found = self.kinds(value);
         found.remove(&Kind::Missing);
         found.remove(&Kind::Unreachable);
@@ -569,8 +570,32 @@ impl<'r, 'w, 'a> Reader<'r, 'w, 'a> {
     }
 }
 
+/// A text made of these pieces.
+fn joined(pieces: Vec<Piece>) -> Expression {
+    let codes: Vec<String> = pieces
+        .iter()
+        .map(|piece| match piece {
+            Piece::Text(text) => quoted(text),
+            Piece::Code(code) => format!("({code})|string"),
+        })
+        .collect();
+    let code = if codes.is_empty() {
+        "\"\"".to_owned()
+    } else {
+        codes.join(" ~ ")
+    };
+    Expression {
+        code,
+        simple: codes.len() < 2,
+        origin: Origin::Joined(pieces),
+    }
+}
+
 /// Why the raw query has no equivalent.
 const RAW_QUERY: &str = "gitboot has no raw query: every config has an address of its own. Where it builds the address of another config, make that a config of the Profile and print its URL, as in `{{ configs[\"name\"] }}`";
+
+/// Why the data as a whole have no equivalent.
+pub(super) const WHOLE: &str = "the data as a whole hold the request and the selectors too, and gitboot's `values` do not";
 
 /// A member of a map.
 fn member(of: &str, name: &str) -> String {

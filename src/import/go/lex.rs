@@ -39,7 +39,6 @@ pub(super) enum Body<'t> {
 #[derive(Clone, Debug)]
 pub(super) struct Token {
     pub(super) what: Word,
-    pub(super) range: Range<usize>,
     /// Blanks stand before it: `.a .b` are two operands, `.a.b` is one.
     pub(super) spaced: bool,
 }
@@ -143,11 +142,8 @@ fn action(text: &str, start: usize) -> Result<Action<'_>, Fault> {
         if word.is_empty() {
             return Err(Fault::unreadable(start..start + 2, "the action has no end"));
         }
-        let before = scanner.at;
-        let what = scanner.word()?;
         tokens.push(Token {
-            what,
-            range: before..scanner.at,
+            what: scanner.word()?,
             spaced: spaces > 0,
         });
     }

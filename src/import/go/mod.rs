@@ -18,7 +18,7 @@ use std::ops::Range;
 use serde_json::{Map, Value};
 
 use assemble::{Delimiter, Part as Out};
-use expression::{Expression, Origin, Piece, Reader, is_identifier};
+use expression::{Expression, Origin, Piece, Reader, WHOLE, is_identifier};
 use lex::{Action, Body, Part, Token, Word};
 use shape::{Kind, Step, kinds};
 
@@ -87,8 +87,7 @@ pub(super) fn convert(
         range: 0..0,
         faults: Vec::new(),
         uses: Vec::new(),
-        guarded: BTreeSet::new(),
-        strict: BTreeSet::new(),
+        conditions: Vec::new(),
     };
     if let Err(fault) = writer.template() {
         writer.faults.push(fault);
@@ -101,6 +100,12 @@ pub(super) fn convert(
 pub(super) struct Use {
     path: Vec<Step>,
     range: Range<usize>,
+    /// By `index`, which may find nothing.
+    indexed: bool,
+    /// Only to see whether it is there.
+    asked: bool,
+    /// In a block that asks first whether it is there.
+    covered: bool,
 }
 
 /// What ends a list of parts.
@@ -127,10 +132,8 @@ pub(super) struct Writer<'w, 'a> {
     range: Range<usize>,
     faults: Vec<Fault>,
     uses: Vec<Use>,
-    /// What is asked whether it is there.
-    guarded: BTreeSet<Vec<Step>>,
-    /// What is asked so without `index`.
-    strict: BTreeSet<Vec<Step>>,
+    /// What the conditions of the open blocks ask for.
+    conditions: Vec<Vec<Step>>,
 }
 
 impl<'w> Writer<'w, '_> {
@@ -319,13 +322,16 @@ impl<'w> Writer<'w, '_> {
         tokens: &[Token],
         with: bool,
     ) -> Result<(), Fault> {
-        let scope = self.variables.len();
-        let (mut action, mut tokens, mut with) = (action, tokens, with);
+        let (scope, conditions) = (self.variables.len(), self.conditions.len());
+        let (mut action, mut tokens) = (action, tokens);
         let mut keyword = "if";
         self.depth += 1;
         loop {
+            let uses = self.uses.len();
             let value = self.bound(tokens);
             self.asked(&value);
+            let asked = self.uses.iter().skip(uses);
+            self.conditions.extend(asked.map(|one| one.path.clone()));
             self.tag(action, Delimiter::Block, format!("{keyword} {}", value.code));
             if with {
                 self.dots.push(value);
@@ -350,11 +356,10 @@ impl<'w> Writer<'w, '_> {
                 }
                 End::Else(other, words) => {
                     self.range = other.range.clone();
-                    with = match words.first().map(|token| &token.what) {
-                        Some(Word::Name(name)) if name == "if" => false,
-                        Some(Word::Name(name)) if name == "with" => true,
-                        _ => return Err(self.fault("only `if` can follow `else`")),
-                    };
+                    let is_if = matches!(words.first(), Some(Token { what: Word::Name(name), .. }) if name == "if");
+                    if with || !is_if {
+                        return Err(self.fault("only `else if` behind `if` has an equivalent"));
+                    }
                     (action, tokens) = (other, words.get(1..).unwrap_or_default());
                     keyword = "elif";
                 }
@@ -362,6 +367,7 @@ impl<'w> Writer<'w, '_> {
         }
         self.depth -= 1;
         self.variables.truncate(scope);
+        self.conditions.truncate(conditions);
         Ok(())
     }
 
@@ -387,11 +393,14 @@ impl<'w> Writer<'w, '_> {
     /// A value whose truth is asked for.
     fn asked(&mut self, value: &Expression) {
         match &value.origin {
-            Origin::Data { path, lacking } => {
-                if !lacking {
-                    self.strict.insert(path.clone());
+            Origin::Data { path, .. } if path.is_empty() => {
+                self.told(self.fault(WHOLE));
+            }
+            Origin::Data { path, .. } => {
+                let uses = self.uses.iter_mut().rev();
+                if let Some(one) = uses.into_iter().find(|one| one.path == *path) {
+                    one.asked = true;
                 }
-                self.guarded.insert(path.clone());
             }
             Origin::RawQuery | Origin::Request | Origin::Query => {
                 self.told(self.fault("the request as a whole has no equivalent"));
@@ -495,20 +504,27 @@ impl<'w> Writer<'w, '_> {
                 converted.used.insert(first.clone());
             }
             let found = kinds(self.data, &one.path);
-            // Items of lists have no defaults; what they lack is found when the result is rendered.
-            let Some(keys) = keys else { continue };
-            let guarded = self.guarded.contains(&one.path);
-            if found.contains(&Kind::Unreachable) {
-                self.faults.push(Fault {
-                    range: one.range.clone(),
-                    why: "some group lacks the map that this is in, or has something else there; give every group one",
-                });
-            } else if found.contains(&Kind::Missing) && guarded {
-                if self.strict.contains(&one.path) {
+            let missing = found.contains(&Kind::Missing);
+            let unreachable = found.contains(&Kind::Unreachable);
+            let fault = |why| Fault {
+                range: one.range.clone(),
+                why,
+            };
+            let Some(keys) = keys else {
+                // Items of lists have no defaults.
+                if unreachable || (missing && !one.indexed && !one.covered) {
+                    self.faults.push(fault("some item of the list lacks this, and Go fails there"));
+                }
+                continue;
+            };
+            if unreachable {
+                self.faults.push(fault("some group lacks the map that this is in, or has something else there; give every group one"));
+            } else if missing && (one.indexed || one.asked || one.covered) {
+                if !one.indexed && !one.covered {
                     converted.softened.push((one.range.clone(), keys.clone()));
                 }
                 converted.optional.insert(keys);
-            } else if found.contains(&Kind::Missing) {
+            } else if missing {
                 converted.lacking.push((one.range.clone(), keys));
             }
         }
