@@ -129,7 +129,10 @@ fn matchbox_tree(dir: &Path) -> anyhow::Result<Tree> {
             entries.insert(path, entry.clone());
         }
     }
-    if !["groups", "profiles"].iter().any(|one| dir.join(one).is_dir()) {
+    if !["groups", "profiles"]
+        .iter()
+        .any(|one| dir.join(one).is_dir())
+    {
         let message = format!("`{}` holds neither `groups` nor `profiles`", dir.display());
         return Err(Misuse(message).into());
     }
@@ -141,7 +144,11 @@ fn file_tree(path: &Path) -> anyhow::Result<(Tree, RepoPath)> {
     let cannot = || format!("cannot read `{}`", path.display());
     let limit = Limits::default().file_bytes;
     let length = fs::metadata(path).with_context(cannot)?.len();
-    anyhow::ensure!(length <= limit, "`{}` has more than {limit} bytes", path.display());
+    anyhow::ensure!(
+        length <= limit,
+        "`{}` has more than {limit} bytes",
+        path.display()
+    );
     let bytes = fs::read(path).with_context(cannot)?;
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let name = RepoPath::parse(&name)?;
@@ -163,8 +170,8 @@ fn write(out: &Path, ready: bool, files: &BTreeMap<RepoPath, Bytes>) -> anyhow::
     let made = out.with_file_name(name);
     let cannot = || format!("cannot make `{}`", out.display());
     fs::create_dir(&made).with_context(cannot)?;
-    let written = write_into(&made, files)
-        .and_then(|()| fs::rename(&made, out).with_context(cannot));
+    let written =
+        write_into(&made, files).and_then(|()| fs::rename(&made, out).with_context(cannot));
     if written.is_err() {
         // What is left of it is of no use, and the failure is told either way.
         let _ = fs::remove_dir_all(&made);

@@ -1,6 +1,7 @@
 //! Manifests as text, as a person would write them.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 
 use serde_json::{Map, Value};
 
@@ -69,22 +70,23 @@ impl Profile {
         }
         out.push_str("spec:\n");
         if let Some(script) = &self.script {
-            out.push_str(&format!("  ipxe:\n    file: {}\n", yaml::scalar(script)));
+            let _ = writeln!(out, "  ipxe:\n    file: {}", yaml::scalar(script));
         }
         if !self.configs.is_empty() {
             out.push_str("  additionalConfig:\n");
         }
         for config in &self.configs {
-            out.push_str(&format!(
+            let _ = write!(
+                out,
                 "    {}:\n      file: {}\n",
                 config.name,
                 yaml::scalar(&config.file)
-            ));
+            );
             if let Some(content_type) = config.content_type {
-                out.push_str(&format!("      contentType: {content_type}\n"));
+                let _ = writeln!(out, "      contentType: {content_type}");
             }
             if let Some(template) = config.template {
-                out.push_str(&format!("      template: {template}\n"));
+                let _ = writeln!(out, "      template: {template}");
             }
         }
         values(&mut out, &self.values, 2);
@@ -96,26 +98,26 @@ impl Assignment {
     /// As a manifest.
     pub(super) fn to_yaml(&self) -> String {
         let mut out = head("Assignment", &self.comments, &self.name);
-        out.push_str(&format!("spec:\n  profile: {}\n", yaml::scalar(&self.profile)));
+        let _ = writeln!(out, "spec:\n  profile: {}", yaml::scalar(&self.profile));
         if !self.selectors.is_empty() {
             out.push_str("  subjectSelectors:\n");
         }
         for (key, value) in &self.selectors {
             let (key, value) = (yaml::scalar(key), yaml::scalar(value));
-            out.push_str(&format!("    {key}: [{value}]\n"));
+            let _ = writeln!(out, "    {key}: [{value}]");
         }
         if self.is_default {
             out.push_str("  isDefault: true\n");
         }
         if self.priority != 0 {
-            out.push_str(&format!("  priority: {}\n", self.priority));
+            let _ = writeln!(out, "  priority: {}", self.priority);
         }
         values(&mut out, &self.values, 2);
         if !self.machines.is_empty() {
             out.push_str("  machines:\n");
         }
         for (mac, own) in &self.machines {
-            out.push_str(&format!("    - mac: {}\n", yaml::quoted(mac)));
+            let _ = writeln!(out, "    - mac: {}", yaml::quoted(mac));
             values(&mut out, own, 6);
         }
         out
@@ -125,19 +127,19 @@ impl Assignment {
 fn head(kind: &str, comments: &[String], name: &str) -> String {
     let mut out = String::new();
     for line in comments {
-        out.push_str(format!("# {}", yaml::comment(line)).trim_end());
-        out.push('\n');
+        let _ = writeln!(out, "{}", format!("# {}", yaml::comment(line)).trim_end());
     }
-    out.push_str(&format!(
+    let _ = write!(
+        out,
         "apiVersion: gitboot.dev/v1alpha1\nkind: {kind}\nmetadata:\n  name: {}\n",
         yaml::scalar(name)
-    ));
+    );
     out
 }
 
 fn values(out: &mut String, values: &Map<String, Value>, indent: usize) {
     if !values.is_empty() {
-        out.push_str(&format!("{:indent$}values:\n", ""));
+        let _ = writeln!(out, "{:indent$}values:", "");
         yaml::map(out, values, indent + 2);
     }
 }
@@ -157,7 +159,10 @@ impl Names {
             })
             .collect();
         while name.contains("..") || name.contains(".-") || name.contains("-.") {
-            name = name.replace("..", ".").replace(".-", ".").replace("-.", ".");
+            name = name
+                .replace("..", ".")
+                .replace(".-", ".")
+                .replace("-.", ".");
         }
         // Room for a number behind it.
         name.truncate(MAX_NAME - 8);

@@ -61,7 +61,10 @@ struct Reader<'r, 't> {
 
 impl Reader<'_, '_> {
     fn at(&self, steps: &[Step]) -> Location {
-        let mut at = self.original.locator.in_values(self.path, steps, Part::Value);
+        let mut at = self
+            .original
+            .locator
+            .in_values(self.path, steps, Part::Value);
         at.excerpt.clear();
         at
     }
@@ -70,7 +73,10 @@ impl Reader<'_, '_> {
         let list = match data.get("maclist") {
             Some(Value::Array(list)) => list.as_slice(),
             Some(_) => {
-                found.push(say::phs_shape(self.at(&["maclist".into()]), "`maclist` is no list"));
+                found.push(say::phs_shape(
+                    self.at(&["maclist".into()]),
+                    "`maclist` is no list",
+                ));
                 &[]
             }
             None => {
@@ -89,7 +95,7 @@ impl Reader<'_, '_> {
                         found.push(say::phs_twice(at, &mac));
                     }
                 }
-                Err(diagnostic) => found.push(diagnostic),
+                Err(diagnostic) => found.push(*diagnostic),
             }
         }
         let mut machines: Vec<(usize, Machine)> = machines.into_values().collect();
@@ -97,14 +103,14 @@ impl Reader<'_, '_> {
         machines.into_iter().map(|(_, machine)| machine).collect()
     }
 
-    fn machine(&self, entry: &Value, steps: &[Step]) -> Result<Machine, Diagnostic> {
+    fn machine(&self, entry: &Value, steps: &[Step]) -> Result<Machine, Box<Diagnostic>> {
         let within = |key: &str| [steps, &[Step::from(key)]].concat();
         let Some(entry) = entry.as_object() else {
-            return Err(say::phs_shape(self.at(steps), "an entry of `maclist` is no map"));
+            return Err(say::phs_shape(self.at(steps), "an entry of `maclist` is no map").into());
         };
         let Some(mac) = entry.get("macaddress").and_then(Value::as_str) else {
             let what = "an entry of `maclist` has no `macaddress` that is a text";
-            return Err(say::phs_shape(self.at(steps), what));
+            return Err(say::phs_shape(self.at(steps), what).into());
         };
         let mac = normalise(Identity::Mac.key(), mac)
             .map_err(|why| say::phs_mac(self.at(&within("macaddress")), &why.to_string()))?;
@@ -112,14 +118,16 @@ impl Reader<'_, '_> {
             Some(Value::Object(values)) => values.clone(),
             None | Some(Value::Null) => Map::new(),
             Some(_) => {
-                return Err(say::phs_shape(self.at(&within("values")), "`values` is no map"));
+                return Err(
+                    say::phs_shape(self.at(&within("values")), "`values` is no map").into(),
+                );
             }
         };
         for key in PRINTED {
             if !matches!(values.get(key), None | Some(Value::String(_))) {
                 let what = format!("`{key}` is no text; put quotes around it");
                 let steps = [within("values").as_slice(), &[Step::from(key)]].concat();
-                return Err(say::phs_shape(self.at(&steps), &what));
+                return Err(say::phs_shape(self.at(&steps), &what).into());
             }
         }
         Ok(Machine { mac, values })
@@ -188,7 +196,9 @@ fn script(older: bool) -> String {
                 "rootfs.squashfs" => "rootfs-amd64.squashfs".to_owned(),
                 name => format!("{name}-amd64"),
             };
-            format!("{{{{ values.downloadserver }}}}/harvester/{version}/harvester-{version}-{name}")
+            format!(
+                "{{{{ values.downloadserver }}}}/harvester/{version}/harvester-{version}-{name}"
+            )
         }
     };
     let (kernel, rootfs, initrd) = (file("vmlinuz"), file("rootfs.squashfs"), file("initrd"));
@@ -224,7 +234,10 @@ fn write(
         reader.path
     ));
     let mut profile = Profile {
-        comments: vec![format!("From {}: what the server had in its code.", reader.path)],
+        comments: vec![format!(
+            "From {}: what the server had in its code.",
+            reader.path
+        )],
         name: "harvester".to_owned(),
         script: Some("/scripts/harvester.ipxe".to_owned()),
         configs: vec![Config {
@@ -241,7 +254,10 @@ fn write(
         .insert("downloadserver".to_owned(), downloads.into());
     // What a machine leaves out, the original prints as nothing.
     for key in PRINTED.into_iter().chain(["config"]) {
-        if machines.iter().any(|machine| !machine.values.contains_key(key)) {
+        if machines
+            .iter()
+            .any(|machine| !machine.values.contains_key(key))
+        {
             let nothing = if key == "config" {
                 Value::Null
             } else {

@@ -78,7 +78,11 @@ fn is_block(text: &str) -> bool {
 }
 
 fn block(out: &mut String, text: &str, indent: usize) {
-    out.push_str(if text.ends_with('\n') { " |\n" } else { " |-\n" });
+    out.push_str(if text.ends_with('\n') {
+        " |\n"
+    } else {
+        " |-\n"
+    });
     for line in text.lines() {
         if line.is_empty() {
             out.push('\n');
@@ -145,7 +149,10 @@ pub(super) fn quoted(text: &str) -> String {
 /// What YAML takes as it is, on one line, whatever its version.
 fn is_printable(char: char) -> bool {
     !char.is_control()
-        && !matches!(char, '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}')
+        && !matches!(
+            char,
+            '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}'
+        )
 }
 
 /// Words for a comment: one line, nothing that a terminal would act on.

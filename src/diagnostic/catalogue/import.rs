@@ -5,8 +5,12 @@ use super::super::{Diagnostic, Location, names};
 /// A file that is not what its format says.
 #[must_use]
 pub fn unreadable(at: Location, what: &str) -> Diagnostic {
-    Diagnostic::error("import-unreadable", at, format!("the file cannot be read: {what}"))
-        .note("nothing of this file was converted")
+    Diagnostic::error(
+        "import-unreadable",
+        at,
+        format!("the file cannot be read: {what}"),
+    )
+    .note("nothing of this file was converted")
 }
 
 /// A field that means nothing to the other server.
@@ -64,9 +68,13 @@ pub fn butane(at: Location) -> Diagnostic {
 /// A file that a profile names and that is not there.
 #[must_use]
 pub fn file_missing(at: Location, file: &str) -> Diagnostic {
-    Diagnostic::error("import-missing-file", at, format!("`{file}` does not exist"))
-        .note("matchbox answers 404 to whoever asks for it")
-        .help_line("add the file, or take its name out of the profile")
+    Diagnostic::error(
+        "import-missing-file",
+        at,
+        format!("`{file}` does not exist"),
+    )
+    .note("matchbox answers 404 to whoever asks for it")
+    .help_line("add the file, or take its name out of the profile")
 }
 
 /// A group of a profile that is not there.
@@ -110,7 +118,9 @@ pub fn never_selected(at: Location, other: &str) -> Diagnostic {
     Diagnostic::warning(
         "import-never-selected",
         at,
-        format!("the group is left out: `{other}` has the same selectors, and matchbox takes that one"),
+        format!(
+            "the group is left out: `{other}` has the same selectors, and matchbox takes that one"
+        ),
     )
     .note("older versions of matchbox took either of the two")
 }
@@ -131,13 +141,9 @@ pub fn rank_differs<'a>(at: Location, others: impl Iterator<Item = &'a str>) -> 
 /// A URL of the other server that cannot become one of ours.
 #[must_use]
 pub fn endpoint(at: Location, url: &str, why: &str) -> Diagnostic {
-    Diagnostic::error(
-        "import-endpoint",
-        at,
-        format!("`{url}` is not converted"),
-    )
-    .note(why.to_owned())
-    .note("the Profile is written without its script, so that nobody boots half of it")
+    Diagnostic::error("import-endpoint", at, format!("`{url}` is not converted"))
+        .note(why.to_owned())
+        .note("the Profile is written without its script, so that nobody boots half of it")
 }
 
 /// A URL of the other server that gives nothing there either.
@@ -148,7 +154,9 @@ pub fn dead_endpoint(at: Location, url: &str, field: &str) -> Diagnostic {
         at,
         format!("`{url}` stays as it is"),
     )
-    .note(format!("the profile has no `{field}`, so matchbox answers 404 to it; another server may be meant"))
+    .note(format!(
+        "the profile has no `{field}`, so matchbox answers 404 to it; another server may be meant"
+    ))
 }
 
 /// A URL that asks the other server as somebody else.
@@ -191,11 +199,7 @@ pub fn unused_profile(at: Location) -> Diagnostic {
 
 /// Data that a template asks for and a group has not.
 #[must_use]
-pub fn lacking<'a>(
-    at: Location,
-    name: &str,
-    groups: impl Iterator<Item = &'a str>,
-) -> Diagnostic {
+pub fn lacking<'a>(at: Location, name: &str, groups: impl Iterator<Item = &'a str>) -> Diagnostic {
     let groups = names(groups);
     Diagnostic::error(
         "import-lacking",
@@ -208,11 +212,7 @@ pub fn lacking<'a>(
 
 /// The same where it is only asked whether it is there.
 #[must_use]
-pub fn softened<'a>(
-    at: Location,
-    name: &str,
-    groups: impl Iterator<Item = &'a str>,
-) -> Diagnostic {
+pub fn softened<'a>(at: Location, name: &str, groups: impl Iterator<Item = &'a str>) -> Diagnostic {
     let groups = names(groups);
     Diagnostic::warning(
         "import-default",
@@ -289,7 +289,9 @@ pub fn phs_twice(at: Location, mac: &str) -> Diagnostic {
     Diagnostic::warning(
         "import-twice",
         at,
-        format!("machine `{mac}` stands here and again below; the last one counts, as in the original"),
+        format!(
+            "machine `{mac}` stands here and again below; the last one counts, as in the original"
+        ),
     )
 }
 

@@ -121,7 +121,11 @@ pub(super) fn assemble(parts: &[Part]) -> String {
             } => {
                 escaped(&mut out, &text, true);
                 text.clear();
-                let left = if marked(index.checked_sub(1)).1 { "-" } else { "" };
+                let left = if marked(index.checked_sub(1)).1 {
+                    "-"
+                } else {
+                    ""
+                };
                 let right = if marked(Some(index + 1)).0 { "-" } else { "" };
                 let (open, close) = delimiter.marks();
                 for one in [open, left, " ", code, " ", right, close] {

@@ -195,9 +195,7 @@ impl<'r, 'w, 'a> Reader<'r, 'w, 'a> {
             }
             Word::Variable(name) => self.variable(name)?,
             Word::Text(text) => Expression::simple(quoted(text), Origin::Literal(text.clone())),
-            Word::Integer(digits) => {
-                Expression::calculated(digits.clone(), true, [Kind::Integer])
-            }
+            Word::Integer(digits) => Expression::calculated(digits.clone(), true, [Kind::Integer]),
             Word::Float(value) => Expression::calculated(format!("{value:?}"), true, [Kind::Float]),
             Word::Name(name) if name == "true" || name == "false" => {
                 Expression::calculated(name.clone(), true, [Kind::Bool])
@@ -255,9 +253,7 @@ impl<'r, 'w, 'a> Reader<'r, 'w, 'a> {
                 Ok(found)
             }
             Origin::Request if name == "query" => Ok(Expression::simple("", Origin::Query)),
-            Origin::Request if name == "raw_query" => {
-                Ok(Expression::simple("", Origin::RawQuery))
-            }
+            Origin::Request if name == "raw_query" => Ok(Expression::simple("", Origin::RawQuery)),
             Origin::Query => self.label(name),
             _ => Err(self.fault("this has no fields")),
         }
@@ -293,10 +289,11 @@ impl<'r, 'w, 'a> Reader<'r, 'w, 'a> {
     fn kinds(&self, value: &Expression) -> Kinds {
         match &value.origin {
             Origin::Data { path, .. } => kinds(self.writer.data, path),
-            Origin::Label | Origin::Literal(_) | Origin::Joined(_) => Kinds::from([Kind::Text]),
+            Origin::Label | Origin::Literal(_) | Origin::Joined(_) | Origin::RawQuery => {
+                Kinds::from([Kind::Text])
+            }
             Origin::Calculated(kinds) => kinds.clone(),
             Origin::Request | Origin::Query => Kinds::from([Kind::Map]),
-            Origin::RawQuery => Kinds::from([Kind::Text]),
             Origin::Unknown => Kinds::new(),
         }
     }
@@ -394,7 +391,9 @@ impl<'r, 'w, 'a> Reader<'r, 'w, 'a> {
                 Ok(self.data(code, whole, false))
             }
             (Origin::Query, Origin::Literal(name)) => self.label(name),
-            _ => Err(self.fault("`index` is converted for literal keys of maps and literal positions in lists")),
+            _ => Err(self.fault(
+                "`index` is converted for literal keys of maps and literal positions in lists",
+            )),
         }
     }
 
@@ -469,7 +468,8 @@ impl<'r, 'w, 'a> Reader<'r, 'w, 'a> {
                 "Go compares two texts, two numbers of one type or two booleans, and fails for anything else: numbers of JSON are no integers",
             ));
         }
-        let definite = |one: &Expression| matches!(&one.origin, Origin::Literal(text) if !text.is_empty());
+        let definite =
+            |one: &Expression| matches!(&one.origin, Origin::Literal(text) if !text.is_empty());
         if missing && !(equality && (definite(left) || definite(right))) {
             return Err(self.fault("some group lacks the value that is compared here"));
         }
@@ -505,13 +505,18 @@ impl<'r, 'w, 'a> Reader<'r, 'w, 'a> {
                 Some('d') => &[Kind::Integer],
                 Some('t') => &[Kind::Bool],
                 Some('v') => &[Kind::Text, Kind::Integer, Kind::Float, Kind::Bool],
-                _ => return Err(self.fault("`printf` is converted for `%s`, `%v`, `%d`, `%t` and `%%` only")),
+                _ => {
+                    return Err(self
+                        .fault("`printf` is converted for `%s`, `%v`, `%d`, `%t` and `%%` only"));
+                }
             };
             let value = values
                 .next()
                 .filter(|value| self.holds_only(value, allowed));
             let Some(value) = value else {
-                return Err(self.fault("`printf` would print an error here: a value is missing or has another type"));
+                return Err(self.fault(
+                    "`printf` would print an error here: a value is missing or has another type",
+                ));
             };
             pieces.push(Piece::Text(std::mem::take(&mut text)));
             pieces.push(Piece::Code(value.code.clone()));
@@ -565,7 +570,9 @@ impl<'r, 'w, 'a> Reader<'r, 'w, 'a> {
         match found.iter().collect::<Vec<_>>()[..] {
             [] | [Kind::List] if stands => Ok(false),
             [Kind::Map] if stands => Ok(true),
-            _ => Err(self.fault("`range` is converted where every group gives a list, or every group gives a map")),
+            _ => Err(self.fault(
+                "`range` is converted where every group gives a list, or every group gives a map",
+            )),
         }
     }
 }
@@ -595,7 +602,8 @@ fn joined(pieces: Vec<Piece>) -> Expression {
 const RAW_QUERY: &str = "gitboot has no raw query: every config has an address of its own. Where it builds the address of another config, make that a config of the Profile and print its URL, as in `{{ configs[\"name\"] }}`";
 
 /// Why the data as a whole have no equivalent.
-pub(super) const WHOLE: &str = "the data as a whole hold the request and the selectors too, and gitboot's `values` do not";
+pub(super) const WHOLE: &str =
+    "the data as a whole hold the request and the selectors too, and gitboot's `values` do not";
 
 /// A member of a map.
 fn member(of: &str, name: &str) -> String {
@@ -616,7 +624,13 @@ pub(super) fn is_identifier(name: &str) -> bool {
 
 /// A text as a literal of our template language.
 pub(super) fn quoted(text: &str) -> String {
-    let escapes = BTreeMap::from([('"', "\\\""), ('\\', "\\\\"), ('\n', "\\n"), ('\t', "\\t"), ('\r', "\\r")]);
+    let escapes = BTreeMap::from([
+        ('"', "\\\""),
+        ('\\', "\\\\"),
+        ('\n', "\\n"),
+        ('\t', "\\t"),
+        ('\r', "\\r"),
+    ]);
     let mut quoted = String::from("\"");
     for char in text.chars() {
         match escapes.get(&char) {

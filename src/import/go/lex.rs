@@ -154,7 +154,8 @@ fn right_delimiter(rest: &str) -> Option<(bool, usize)> {
     if rest.starts_with("}}") {
         return Some((false, 2));
     }
-    let trims = rest.starts_with(is_space) && rest.get(1..).is_some_and(|rest| rest.starts_with("-}}"));
+    let trims =
+        rest.starts_with(is_space) && rest.get(1..).is_some_and(|rest| rest.starts_with("-}}"));
     trims.then_some((true, 4))
 }
 
@@ -256,7 +257,9 @@ impl<'t> Scanner<'t> {
         let is_integer = digits.bytes().all(|byte| byte.is_ascii_digit())
             && (digits == "0" || !digits.starts_with('0'));
         let is_decimal = !digits.starts_with('.')
-            && digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+            && digits
+                .bytes()
+                .all(|byte| byte.is_ascii_digit() || byte == b'.');
         let value = digits.parse::<f64>().ok().filter(|value| value.is_finite());
         match value {
             Some(_) if is_integer && digits.len() <= 15 && signed == 0 => {

@@ -30,9 +30,33 @@ const MAX_NESTING: usize = 32;
 
 /// Names that mean something in our templates, or that nothing may be called.
 const RESERVED: [&str; 27] = [
-    "labels", "values", "configs", "config_dir", "base_url", "profile", "assignment", "machine",
-    "revision", "secrets", "range", "dict", "namespace", "loop", "self", "super", "caller", "true",
-    "True", "false", "False", "none", "None", "not", "and", "or", "in",
+    "labels",
+    "values",
+    "configs",
+    "config_dir",
+    "base_url",
+    "profile",
+    "assignment",
+    "machine",
+    "revision",
+    "secrets",
+    "range",
+    "dict",
+    "namespace",
+    "loop",
+    "self",
+    "super",
+    "caller",
+    "true",
+    "True",
+    "false",
+    "False",
+    "none",
+    "None",
+    "not",
+    "and",
+    "or",
+    "in",
 ];
 
 /// A template in our language.
@@ -109,7 +133,7 @@ pub(super) struct Use {
 }
 
 /// What ends a list of parts.
-enum End<'w> {
+enum Stop<'w> {
     Text,
     End(&'w Action<'w>),
     /// `else`, with the words behind it.
@@ -145,9 +169,7 @@ impl<'w> Writer<'w, '_> {
     }
 
     fn dot(&self) -> &Expression {
-        self.dots
-            .last()
-            .expect("the first one is never taken away")
+        self.dots.last().expect("the first one is never taken away")
     }
 
     fn variable(&self, name: &str) -> Option<&Expression> {
@@ -157,8 +179,8 @@ impl<'w> Writer<'w, '_> {
 
     fn template(&mut self) -> Result<(), Fault> {
         match self.list()? {
-            End::Text => Ok(()),
-            End::End(action) | End::Else(action, _) => {
+            Stop::Text => Ok(()),
+            Stop::End(action) | Stop::Else(action, _) => {
                 self.range = action.range.clone();
                 Err(self.fault("this ends nothing"))
             }
@@ -166,7 +188,7 @@ impl<'w> Writer<'w, '_> {
     }
 
     /// Parts up to the `end` or `else` of the block that they stand in.
-    fn list(&mut self) -> Result<End<'w>, Fault> {
+    fn list(&mut self) -> Result<Stop<'w>, Fault> {
         if self.depth > MAX_NESTING {
             return Err(self.fault("blocks nest too deep"));
         }
@@ -193,8 +215,8 @@ impl<'w> Writer<'w, '_> {
             };
             let rest = tokens.get(1..).unwrap_or_default();
             match keyword {
-                "end" => return Ok(End::End(action)),
-                "else" => return Ok(End::Else(action, rest)),
+                "end" => return Ok(Stop::End(action)),
+                "else" => return Ok(Stop::Else(action, rest)),
                 "if" | "with" => self.branches(action, rest, keyword == "with")?,
                 "range" => self.range_block(action, rest)?,
                 "define" | "block" => self.skipped("templates inside templates have no equivalent; write the text where it is used, or `{% include %}` a file")?,
@@ -203,7 +225,7 @@ impl<'w> Writer<'w, '_> {
                 _ => self.print(action, tokens),
             }
         }
-        Ok(End::Text)
+        Ok(Stop::Text)
     }
 
     fn told(&mut self, fault: Fault) {
@@ -228,7 +250,7 @@ impl<'w> Writer<'w, '_> {
     fn skipped(&mut self, why: &'static str) -> Result<(), Fault> {
         self.told(self.fault(why));
         self.depth += 1;
-        while let End::Else(..) = self.list()? {}
+        while let Stop::Else(..) = self.list()? {}
         self.depth -= 1;
         Ok(())
     }
@@ -251,7 +273,12 @@ impl<'w> Writer<'w, '_> {
             [Word::Variable(one), Word::Declare, ..] => {
                 Ok((vec![one.clone()], tokens.get(2..).unwrap_or_default()))
             }
-            [Word::Variable(one), Word::Comma, Word::Variable(two), Word::Declare] => Ok((
+            [
+                Word::Variable(one),
+                Word::Comma,
+                Word::Variable(two),
+                Word::Declare,
+            ] => Ok((
                 vec![one.clone(), two.clone()],
                 tokens.get(4..).unwrap_or_default(),
             )),
@@ -316,12 +343,7 @@ impl<'w> Writer<'w, '_> {
     }
 
     /// `if` and `with`, with all their branches.
-    fn branches(
-        &mut self,
-        action: &Action<'_>,
-        tokens: &[Token],
-        with: bool,
-    ) -> Result<(), Fault> {
+    fn branches(&mut self, action: &Action<'_>, tokens: &[Token], with: bool) -> Result<(), Fault> {
         let (scope, conditions) = (self.variables.len(), self.conditions.len());
         let (mut action, mut tokens) = (action, tokens);
         let mut keyword = "if";
@@ -332,7 +354,11 @@ impl<'w> Writer<'w, '_> {
             self.asked(&value);
             let asked = self.uses.iter().skip(uses);
             self.conditions.extend(asked.map(|one| one.path.clone()));
-            self.tag(action, Delimiter::Block, format!("{keyword} {}", value.code));
+            self.tag(
+                action,
+                Delimiter::Block,
+                format!("{keyword} {}", value.code),
+            );
             if with {
                 self.dots.push(value);
             }
@@ -341,20 +367,20 @@ impl<'w> Writer<'w, '_> {
                 self.dots.pop();
             }
             match end {
-                End::Text => return Err(self.fault("this block has no `{{end}}`")),
-                End::End(end) => {
+                Stop::Text => return Err(self.fault("this block has no `{{end}}`")),
+                Stop::End(end) => {
                     self.tag(end, Delimiter::Block, "endif".to_owned());
                     break;
                 }
-                End::Else(other, []) => {
+                Stop::Else(other, []) => {
                     self.tag(other, Delimiter::Block, "else".to_owned());
-                    let End::End(end) = self.list()? else {
+                    let Stop::End(end) = self.list()? else {
                         return Err(self.fault("this block has no `{{end}}` behind its `{{else}}`"));
                     };
                     self.tag(end, Delimiter::Block, "endif".to_owned());
                     break;
                 }
-                End::Else(other, words) => {
+                Stop::Else(other, words) => {
                     self.range = other.range.clone();
                     let is_if = matches!(words.first(), Some(Token { what: Word::Name(name), .. }) if name == "if");
                     if with || !is_if {
@@ -464,12 +490,12 @@ impl<'w> Writer<'w, '_> {
         self.dots.push(element);
         let mut end = self.list()?;
         self.dots.pop();
-        if let End::Else(other, []) = end {
+        if let Stop::Else(other, []) = end {
             self.variables.truncate(scope);
             self.tag(other, Delimiter::Block, "else".to_owned());
             end = self.list()?;
         }
-        let End::End(end) = end else {
+        let Stop::End(end) = end else {
             return Err(self.fault("this block has no `{{end}}`"));
         };
         self.tag(end, Delimiter::Block, "endfor".to_owned());
@@ -480,7 +506,11 @@ impl<'w> Writer<'w, '_> {
 
     /// A name for a variable of a loop that nothing else has.
     fn fresh(&self, wanted: &str) -> String {
-        let wanted = if is_identifier(wanted) { wanted } else { "item" };
+        let wanted = if is_identifier(wanted) {
+            wanted
+        } else {
+            "item"
+        };
         let is_taken = |name: &str| {
             RESERVED.contains(&name)
                 || self.taken.contains(&name)
@@ -513,7 +543,9 @@ impl<'w> Writer<'w, '_> {
             let Some(keys) = keys else {
                 // Items of lists have no defaults.
                 if unreachable || (missing && !one.indexed && !one.covered) {
-                    self.faults.push(fault("some item of the list lacks this, and Go fails there"));
+                    self.faults.push(fault(
+                        "some item of the list lacks this, and Go fails there",
+                    ));
                 }
                 continue;
             };

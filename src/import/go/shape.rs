@@ -43,7 +43,11 @@ pub(super) fn kinds(data: &[Map<String, Value>], path: &[Step]) -> Kinds {
                 found.insert(Kind::Map);
             }
             Some((Step::Key(key), rest)) => entry(root, key, rest, &mut found),
-            Some((Step::Each, rest)) => root.values().for_each(|one| collect(one, rest, &mut found)),
+            Some((Step::Each, rest)) => {
+                for one in root.values() {
+                    collect(one, rest, &mut found);
+                }
+            }
         }
     }
     found
@@ -68,10 +72,14 @@ fn collect(value: &Value, path: &[Step], found: &mut Kinds) {
         }
         (Some((Step::Key(key), rest)), Value::Object(map)) => entry(map, key, rest, found),
         (Some((Step::Each, rest)), Value::Array(items)) => {
-            items.iter().for_each(|one| collect(one, rest, found));
+            for one in items {
+                collect(one, rest, found);
+            }
         }
         (Some((Step::Each, rest)), Value::Object(map)) => {
-            map.values().for_each(|one| collect(one, rest, found));
+            for one in map.values() {
+                collect(one, rest, found);
+            }
         }
         (Some(_), _) => {
             found.insert(Kind::Unreachable);

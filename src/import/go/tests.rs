@@ -66,11 +66,11 @@ fn what_is_converted_prints_what_go_prints() {
     let golden: Value = serde_json::from_str(GOLDEN).unwrap();
     let data = object(golden["data"].clone());
     let cases = golden["cases"].as_array().unwrap();
-    assert!(cases.len() > 70);
+    assert!(cases.len() > 60);
     for case in cases {
         let text = case["template"].as_str().unwrap();
-        let converted =
-            convert(text, std::slice::from_ref(&data), &[]).unwrap_or_else(|why| panic!("{text}: {why:?}"));
+        let converted = convert(text, std::slice::from_ref(&data), &[])
+            .unwrap_or_else(|why| panic!("{text}: {why:?}"));
         assert_eq!(
             printed(&converted, &data),
             case["printed"].as_str().unwrap(),
@@ -87,33 +87,90 @@ fn faults(text: &str, data: &[Map<String, Value>]) -> Vec<(String, &'static str)
     found.iter().map(told).collect()
 }
 
+/// Templates, the construct that has no equivalent, and how the reason begins.
+const REFUSED: [(&str, &str, &str); 22] = [
+    (
+        "a {{.request.raw_query}}",
+        "{{.request.raw_query}}",
+        "gitboot has no raw query",
+    ),
+    (
+        "{{template \"x\" .}}",
+        "{{template \"x\" .}}",
+        "templates inside templates",
+    ),
+    (
+        "{{define \"x\"}}{{.s}}{{end}}",
+        "{{define \"x\"}}",
+        "templates inside templates",
+    ),
+    (
+        "{{.s | toUpper}}",
+        "{{.s | toUpper}}",
+        "this function has no equivalent",
+    ),
+    (
+        "{{urlquery .s}}",
+        "{{urlquery .s}}",
+        "this function has no equivalent",
+    ),
+    ("{{.l}}", "{{.l}}", "this prints a list or a map"),
+    ("{{.}}", "{{.}}", "this prints a list or a map"),
+    ("{{.z}}", "{{.z}}", "this prints `<no value>`"),
+    (
+        "{{index . \"none\"}}",
+        "{{index . \"none\"}}",
+        "this prints `<no value>`",
+    ),
+    (
+        "{{if eq .n 1}}x{{end}}",
+        "{{if eq .n 1}}",
+        "Go compares two texts",
+    ),
+    ("{{len .s}}", "{{len .s}}", "`len` counts bytes"),
+    (
+        "{{printf \"%d\" .n}}",
+        "{{printf \"%d\" .n}}",
+        "`printf` would print an error",
+    ),
+    (
+        "{{printf \"%q\" .s}}",
+        "{{printf \"%q\" .s}}",
+        "`printf` is converted for",
+    ),
+    (
+        "{{range .s}}x{{end}}",
+        "{{range .s}}",
+        "`range` is converted where",
+    ),
+    (
+        "{{range .l}}{{break}}{{end}}",
+        "{{break}}",
+        "a loop cannot be left early",
+    ),
+    (
+        "{{$x := .s}}{{$x = .n}}",
+        "{{$x = .n}}",
+        "a variable that is assigned again",
+    ),
+    (
+        "{{index .m .s}}",
+        "{{index .m .s}}",
+        "`index` is converted for literal keys",
+    ),
+    ("{{.none.a}}", "{{.none.a}}", "some group lacks the map"),
+    ("{{if .s}}x", "{{if .s}}", "this block has no `{{end}}`"),
+    ("x{{end}}", "{{end}}", "this ends nothing"),
+    ("x{{ .s", "{{", "the action has no end"),
+    ("x{{ .s ? }}", "?", "this character means nothing"),
+];
+
 #[test]
 fn what_has_no_equivalent_is_told_with_its_place() {
-    let data = [object(json!({"s": "a", "n": 1, "l": ["x"], "m": {"a": "1"}, "z": null}))];
-    for (text, construct, why) in [
-        ("a {{.request.raw_query}}", "{{.request.raw_query}}", "gitboot has no raw query"),
-        ("{{template \"x\" .}}", "{{template \"x\" .}}", "templates inside templates"),
-        ("{{define \"x\"}}{{.s}}{{end}}", "{{define \"x\"}}", "templates inside templates"),
-        ("{{.s | toUpper}}", "{{.s | toUpper}}", "this function has no equivalent"),
-        ("{{urlquery .s}}", "{{urlquery .s}}", "this function has no equivalent"),
-        ("{{.l}}", "{{.l}}", "this prints a list or a map"),
-        ("{{.}}", "{{.}}", "this prints a list or a map"),
-        ("{{.z}}", "{{.z}}", "this prints `<no value>`"),
-        ("{{index . \"none\"}}", "{{index . \"none\"}}", "this prints `<no value>`"),
-        ("{{if eq .n 1}}x{{end}}", "{{if eq .n 1}}", "Go compares two texts"),
-        ("{{len .s}}", "{{len .s}}", "`len` counts bytes"),
-        ("{{printf \"%d\" .n}}", "{{printf \"%d\" .n}}", "`printf` would print an error"),
-        ("{{printf \"%q\" .s}}", "{{printf \"%q\" .s}}", "`printf` is converted for"),
-        ("{{range .s}}x{{end}}", "{{range .s}}", "`range` is converted where"),
-        ("{{range .l}}{{break}}{{end}}", "{{break}}", "a loop cannot be left early"),
-        ("{{$x := .s}}{{$x = .n}}", "{{$x = .n}}", "a variable that is assigned again"),
-        ("{{index .m .s}}", "{{index .m .s}}", "`index` is converted for literal keys"),
-        ("{{.none.a}}", "{{.none.a}}", "some group lacks the map"),
-        ("{{if .s}}x", "{{if .s}}", "this block has no `{{end}}`"),
-        ("x{{end}}", "{{end}}", "this ends nothing"),
-        ("x{{ .s", "{{", "the action has no end"),
-        ("x{{ .s ? }}", "?", "this character means nothing"),
-    ] {
+    let data = [object(
+        json!({"s": "a", "n": 1, "l": ["x"], "m": {"a": "1"}, "z": null}),
+    )];
+    for (text, construct, why) in REFUSED {
         let found = faults(text, &data);
         assert!(
             matches!(&found[..], [(one, told)] if one == construct && told.starts_with(why)),
@@ -146,9 +203,18 @@ fn data_decide() {
 fn variables_of_loops_have_names_that_nothing_else_has() {
     let data = [object(json!({"a": ["x"]}))];
     for (text, expected) in [
-        ("{{range $values := .a}}{{$values}}{{end}}", "{% for values2 in values.a %}{{ values2 }}{% endfor %}"),
-        ("{{range $c := .a}}{{$c}}{{end}}", "{% for c2 in values.a %}{{ c2 }}{% endfor %}"),
-        ("{{range .a}}{{range $.a}}{{.}}{{end}}{{end}}", "{% for item in values.a %}{% for item2 in values.a %}{{ item2 }}{% endfor %}{% endfor %}"),
+        (
+            "{{range $values := .a}}{{$values}}{{end}}",
+            "{% for values2 in values.a %}{{ values2 }}{% endfor %}",
+        ),
+        (
+            "{{range $c := .a}}{{$c}}{{end}}",
+            "{% for c2 in values.a %}{{ c2 }}{% endfor %}",
+        ),
+        (
+            "{{range .a}}{{range $.a}}{{.}}{{end}}{{end}}",
+            "{% for item in values.a %}{% for item2 in values.a %}{{ item2 }}{% endfor %}{% endfor %}",
+        ),
     ] {
         assert_eq!(convert(text, &data, &["c"]).unwrap().text, expected);
     }
@@ -163,10 +229,32 @@ fn any_template() -> impl Strategy<Value = String> {
         Just("{{- ".to_owned()),
         Just(" -}}".to_owned()),
         prop::sample::select(vec![
-            "{{if .s}}", "{{else}}", "{{end}}", "{{range $i, $e := .l}}", "{{range .m}}", "{{with .m}}", "{{.s}}",
-            "{{- .s -}}", "{{/* c */}}", "{{$x := .s}}", "{{$x}}", "{{.}}", "{{$e}}", "{{printf \"%s{\" .s}}",
-            "{{index . \"none\"}}", "{{else if .n}}", "{{.request.query.mac}}", "{{(.m).a}}", "{{.l | len}}",
-            "{{\"{%\"}}", "{{define \"x\"}}", "{{and .s (or .n .l)}}", "{{not .s}}", "{{`raw`}}", "((((((", "|",
+            "{{if .s}}",
+            "{{else}}",
+            "{{end}}",
+            "{{range $i, $e := .l}}",
+            "{{range .m}}",
+            "{{with .m}}",
+            "{{.s}}",
+            "{{- .s -}}",
+            "{{/* c */}}",
+            "{{$x := .s}}",
+            "{{$x}}",
+            "{{.}}",
+            "{{$e}}",
+            "{{printf \"%s{\" .s}}",
+            "{{index . \"none\"}}",
+            "{{else if .n}}",
+            "{{.request.query.mac}}",
+            "{{(.m).a}}",
+            "{{.l | len}}",
+            "{{\"{%\"}}",
+            "{{define \"x\"}}",
+            "{{and .s (or .n .l)}}",
+            "{{not .s}}",
+            "{{`raw`}}",
+            "((((((",
+            "|",
         ])
         .prop_map(str::to_owned),
         any::<String>(),

@@ -34,7 +34,7 @@ pub fn matchbox(tree: &Tree, budget: Budget) -> Converted {
     };
     converter.files();
     let names = converter.profiles();
-    converter.groups(names);
+    converter.groups(&names);
     converter.out
 }
 
@@ -102,7 +102,8 @@ impl<'c> Converter<'c, '_> {
             }
             return File::default();
         };
-        if config == "ignition" && !id.ends_with(".ign") && !id.ends_with(".ignition") {
+        let extension = id.rsplit_once('.').map_or("", |(_, extension)| extension);
+        if config == "ignition" && !matches!(extension, "ign" | "ignition") {
             let at = self.original.find(&path, &[]);
             self.out.diagnostics.push(say::butane(at));
             return File::default();
@@ -117,8 +118,7 @@ impl<'c> Converter<'c, '_> {
             return File {
                 ready: true,
                 template: looks_like_template.then_some(false),
-                content_type: id
-                    .ends_with(".ignition")
+                content_type: (extension == "ignition")
                     .then_some("application/vnd.coreos.ignition+json"),
                 ..File::default()
             };
@@ -148,10 +148,7 @@ impl<'c> Converter<'c, '_> {
             Ok(converted) => {
                 self.tell_lacking(path, &converted, &users, &data);
                 self.addresses(path);
-                let template = converted
-                    .text
-                    .starts_with("## template:")
-                    .then_some(true);
+                let template = converted.text.starts_with("## template:").then_some(true);
                 self.out.add(path.as_str(), converted.text);
                 File {
                     ready: true,
@@ -250,9 +247,10 @@ impl<'c> Converter<'c, '_> {
                 .push(say::profile_missing(at, &group.profile));
             let name = taken.take(&group.profile);
             let manifest = Manifest {
-                comments: vec![
-                    format!("{} names a profile that did not exist: 404, as before.", group.path),
-                ],
+                comments: vec![format!(
+                    "{} names a profile that did not exist: 404, as before.",
+                    group.path
+                )],
                 name: name.clone(),
                 ..Manifest::default()
             };
@@ -307,7 +305,7 @@ impl<'c> Converter<'c, '_> {
         match script_file {
             Some((file, true)) => manifest.script = Some(format!("/{file}")),
             Some((file, false)) => manifest.comments.push(format!(
-                "The script is in /{file}, and not served: it names what was left out. Without `ipxe` the answer is 404."
+                "The script is in /{file}, and not served: it asks for what could not be converted. Without `ipxe` the answer is 404."
             )),
             None => {}
         }
@@ -345,7 +343,7 @@ impl<'c> Converter<'c, '_> {
     }
 
     /// Writes the Assignments.
-    fn groups(&mut self, profiles: BTreeMap<String, String>) {
+    fn groups(&mut self, profiles: &BTreeMap<String, String>) {
         let mut kept: Vec<(&Group, BTreeMap<String, String>)> = Vec::new();
         let mut seen: BTreeMap<BTreeMap<String, String>, String> = BTreeMap::new();
         let mut sorted: Vec<&Group> = self.groups.iter().collect();
@@ -443,7 +441,9 @@ impl<'c> Converter<'c, '_> {
                 return refuse("has a name that no label can have");
             };
             if value.is_empty() {
-                return refuse("is empty: it selects machines that do not say it, and no selector of gitboot does");
+                return refuse(
+                    "is empty: it selects machines that do not say it, and no selector of gitboot does",
+                );
             }
             let value = match normalise(&canonical, value) {
                 Ok(value) => value,

@@ -171,7 +171,11 @@ mod tests {
 
     #[test]
     fn ties_are_broken_as_matchbox_breaks_them() {
-        let ranks = rank(&groups(&[&[("os", "x")], &[("region", "y")], &[("region", "z")]]));
+        let ranks = rank(&groups(&[
+            &[("os", "x")],
+            &[("region", "y")],
+            &[("region", "z")],
+        ]));
         assert_eq!(ranks.priorities, [1, 0, 0]);
         let ranks = rank(&groups(&[
             &[("mac", "a"), ("zone", "1")],

@@ -170,7 +170,10 @@ fn unknown(
     known: &[&str],
     found: &mut Vec<Diagnostic>,
 ) {
-    for field in fields.keys().filter(|field| !known.contains(&field.as_str())) {
+    for field in fields
+        .keys()
+        .filter(|field| !known.contains(&field.as_str()))
+    {
         let at = original.find(path, &[field]);
         found.push(say::unknown_field(at, field));
     }

@@ -115,7 +115,9 @@ impl Maker<'_, '_> {
             let Some(replacement) = self.address(word, &url) else {
                 continue;
             };
-            out.push_str(&literal(word.get(done..url.range.start).unwrap_or_default()));
+            out.push_str(&literal(
+                word.get(done..url.range.start).unwrap_or_default(),
+            ));
             out.push_str(&replacement);
             done = url.range.end;
         }
@@ -136,10 +138,16 @@ impl Maker<'_, '_> {
             None
         };
         if url.path != config {
-            return refuse(self, "gitboot signs no configs; TLS, or the hash in a config's ETag, says what was served");
+            return refuse(
+                self,
+                "gitboot signs no configs; TLS, or the hash in a config's ETag, says what was served",
+            );
         }
         if config == "metadata" {
-            return refuse(self, "gitboot has no `/metadata`: write the lines that are needed as a config of the Profile, `KEY={{ values.key }}`, and print its URL");
+            return refuse(
+                self,
+                "gitboot has no `/metadata`: write the lines that are needed as a config of the Profile, `KEY={{ values.key }}`, and print its URL",
+            );
         }
         match (self.state)(config) {
             State::Absent => {
@@ -151,7 +159,10 @@ impl Maker<'_, '_> {
             State::Ready => {}
         }
         let Some(keys) = asked(url.query) else {
-            return refuse(self, "it asks with a label that is not the machine's own, perhaps for the config of another group: a config in gitboot is that of the machine's Assignment");
+            return refuse(
+                self,
+                "it asks with a label that is not the machine's own, perhaps for the config of another group: a config in gitboot is that of the machine's Assignment",
+            );
         };
         let others = self.groups.iter().filter(|group| {
             let says = |(key, _): &(String, String)| {
@@ -165,7 +176,8 @@ impl Maker<'_, '_> {
             self.found.push(warning);
         }
         let replacement = format!("{{{{ {config} }}}}");
-        self.rewrites.push(format!("{at}: `{}` is now `{replacement}`", url.text));
+        self.rewrites
+            .push(format!("{at}: `{}` is now `{replacement}`", url.text));
         Some(replacement)
     }
 }
@@ -243,18 +255,26 @@ mod tests {
 
     #[test]
     fn addresses_are_found() {
-        let found = urls("a=http://m:8080/ignition?uuid=${uuid}&mac=${mac:hexhyp} https://x/assets/y ftp://z/");
+        let found = urls(
+            "a=http://m:8080/ignition?uuid=${uuid}&mac=${mac:hexhyp} https://x/assets/y ftp://z/",
+        );
         let seen: Vec<_> = found.iter().map(|url| (url.path, url.query)).collect();
         assert_eq!(
             seen,
-            [("ignition", "uuid=${uuid}&mac=${mac:hexhyp}"), ("assets", "")]
+            [
+                ("ignition", "uuid=${uuid}&mac=${mac:hexhyp}"),
+                ("assets", "")
+            ]
         );
     }
 
     #[test]
     fn queries_say_who_asks() {
         assert_eq!(asked("").unwrap(), Vec::<String>::new());
-        assert_eq!(asked("uuid=${uuid}&mac=${net0/mac:hexhyp}").unwrap(), ["uuid", "mac"]);
+        assert_eq!(
+            asked("uuid=${uuid}&mac=${net0/mac:hexhyp}").unwrap(),
+            ["uuid", "mac"]
+        );
         assert_eq!(asked("mac=${mac}&os=installed"), None);
         assert_eq!(asked("mac=52-54-00-00-00-01"), None);
     }

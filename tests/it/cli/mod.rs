@@ -2,6 +2,7 @@
 
 mod demo;
 mod example;
+mod import;
 mod render;
 mod usage;
 mod validate;
