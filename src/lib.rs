@@ -11,7 +11,7 @@
 //! | `cli/` | `serve`, `poll`, `http`, `publish`, `source`, `state`, `observe`, `import`, `manifest`, `compile`, `diagnostic`, `snapshot`, `render`, `label`, `tree` | `clap`, `include_dir` |
 //! | `serve/` | `poll`, `http`, `publish`, `source`, `state`, `observe`, `manifest`, `compile`, `label`, `render`, `tree` | `rustix` |
 //! | `poll/` | `source`, `state`, `compile`, `publish`, `diagnostic`, `snapshot`, `observe`, `tree` | `rand` |
-//! | `source/` | `tree` | `gix`, `jiff`, `reqwest`, `ring`, `rustls`, `ssh_key` |
+//! | `source/` | `tree` | `gix`, `httpdate`, `jiff`, `reqwest`, `ring`, `rustls`, `ssh_key` |
 //! | `state/` | `tree` | `sha2` |
 //! | `tree` | | |
 //! | `import/` | `manifest`, `diagnostic`, `label`, `tree` | |
