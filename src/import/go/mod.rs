@@ -9,6 +9,7 @@ mod assemble;
 mod expression;
 mod functions;
 mod lex;
+mod loops;
 mod shape;
 #[cfg(test)]
 mod tests;

@@ -5,63 +5,13 @@ use std::ops::Range;
 use serde_json::{Map, Value};
 
 use super::assemble::{self, Delimiter, Part as Out};
-use super::expression::{Expression, Origin, Piece, Reader, WHOLE, is_identifier};
+use super::expression::{Expression, Origin, Piece, Reader, WHOLE};
 use super::lex::{Action, Body, Part, Token, Word};
 use super::shape::{Kind, Step, kinds};
 use super::{Converted, Fault};
 
 /// How deep `if`, `range` and `with` may nest: ours nest so deep, and no file does.
 const MAX_NESTING: usize = 32;
-
-/// Names that mean something in our templates, or that nothing may be called.
-const RESERVED: [&str; 46] = [
-    "labels",
-    "values",
-    "configs",
-    "config_dir",
-    "base_url",
-    "profile",
-    "assignment",
-    "machine",
-    "revision",
-    "secrets",
-    "range",
-    "dict",
-    "namespace",
-    "loop",
-    "self",
-    "super",
-    "caller",
-    "true",
-    "True",
-    "false",
-    "False",
-    "none",
-    "None",
-    "not",
-    "and",
-    "or",
-    "in",
-    "is",
-    "if",
-    "else",
-    "elif",
-    "endif",
-    "for",
-    "endfor",
-    "set",
-    "with",
-    "block",
-    "macro",
-    "call",
-    "filter",
-    "import",
-    "from",
-    "include",
-    "extends",
-    "do",
-    "recursive",
-];
 
 /// A value that the template asks for.
 #[derive(Debug)]
@@ -77,7 +27,7 @@ pub(super) struct Use {
 }
 
 /// What ends a list of parts.
-enum Stop<'w> {
+pub(super) enum Stop<'w> {
     Text,
     End(&'w Action<'w>),
     /// `else`, with the words behind it.
@@ -89,13 +39,13 @@ pub(super) struct Writer<'w, 'a> {
     parts: &'w [Part<'w>],
     at: usize,
     pub(super) data: &'a [Map<String, Value>],
-    taken: &'a [&'a str],
+    pub(super) taken: &'a [&'a str],
     out: Vec<Out>,
     /// What `.` is, innermost last.
-    dots: Vec<Expression>,
+    pub(super) dots: Vec<Expression>,
     /// What `$name` is, innermost last.
-    variables: Vec<(String, Expression)>,
-    depth: usize,
+    pub(super) variables: Vec<(String, Expression)>,
+    pub(super) depth: usize,
     /// The action at hand.
     pub(super) range: Range<usize>,
     faults: Vec<Fault>,
@@ -165,7 +115,7 @@ impl<'w, 'a> Writer<'w, 'a> {
     }
 
     /// Parts up to the `end` or `else` of the block that they stand in.
-    fn list(&mut self) -> Result<Stop<'w>, Fault> {
+    pub(super) fn list(&mut self) -> Result<Stop<'w>, Fault> {
         if self.depth > MAX_NESTING {
             return Err(self.fault("blocks nest too deep"));
         }
@@ -205,11 +155,11 @@ impl<'w, 'a> Writer<'w, 'a> {
         Ok(Stop::Text)
     }
 
-    fn told(&mut self, fault: Fault) {
+    pub(super) fn told(&mut self, fault: Fault) {
         self.faults.push(fault);
     }
 
-    fn tag(&mut self, action: &Action<'_>, delimiter: Delimiter, code: String) {
+    pub(super) fn tag(&mut self, action: &Action<'_>, delimiter: Delimiter, code: String) {
         self.out.push(Out::Tag {
             delimiter,
             code,
@@ -233,7 +183,7 @@ impl<'w, 'a> Writer<'w, 'a> {
     }
 
     /// A pipeline; a mistake in it is told, and stands for something that causes no other.
-    fn pipeline(&mut self, tokens: &[Token]) -> Expression {
+    pub(super) fn pipeline(&mut self, tokens: &[Token]) -> Expression {
         match Reader::new(self, tokens).whole() {
             Ok(value) => value,
             Err(fault) => {
@@ -244,7 +194,10 @@ impl<'w, 'a> Writer<'w, 'a> {
     }
 
     /// `$name := ` before a pipeline.
-    fn declaration<'t>(&self, tokens: &'t [Token]) -> Result<(Vec<String>, &'t [Token]), Fault> {
+    pub(super) fn declaration<'t>(
+        &self,
+        tokens: &'t [Token],
+    ) -> Result<(Vec<String>, &'t [Token]), Fault> {
         let words: Vec<&Word> = tokens.iter().take(4).map(|token| &token.what).collect();
         match words[..] {
             [Word::Variable(one), Word::Declare, ..] => {
@@ -412,97 +365,6 @@ impl<'w, 'a> Writer<'w, 'a> {
         }
     }
 
-    fn range_block(&mut self, action: &Action<'_>, tokens: &[Token]) -> Result<(), Fault> {
-        let scope = self.variables.len();
-        let (names, tokens) = self.declaration(tokens).unwrap_or_else(|fault| {
-            self.told(fault);
-            (Vec::new(), tokens)
-        });
-        let value = self.pipeline(tokens);
-        let is_map = match Reader::new(self, &[]).is_map(&value) {
-            Ok(is_map) => is_map,
-            Err(fault) => {
-                self.told(fault);
-                false
-            }
-        };
-        let (key, item) = match &names[..] {
-            [] => (None, self.fresh("item")),
-            [item] => (None, self.fresh(item)),
-            [key, item, ..] => (Some(self.fresh(key)), self.fresh(item)),
-        };
-        let element = Expression {
-            code: item.clone(),
-            simple: true,
-            origin: match &value.origin {
-                Origin::Data { path, .. } => {
-                    let path = path.iter().cloned().chain([Step::Each]).collect();
-                    Origin::Data {
-                        path,
-                        lacking: false,
-                    }
-                }
-                _ => Origin::Unknown,
-            },
-        };
-        self.tag(
-            action,
-            Delimiter::Block,
-            head(&value, is_map, key.as_deref(), &item),
-        );
-        if let (Some(key), [name, ..]) = (&key, &names[..]) {
-            let kind = if is_map { Kind::Text } else { Kind::Integer };
-            let origin = Origin::Calculated([kind].into());
-            let value = Expression {
-                code: key.clone(),
-                simple: true,
-                origin,
-            };
-            self.variables.push((name.clone(), value));
-        }
-        if let Some(name) = names.last() {
-            self.variables.push((name.clone(), element.clone()));
-        }
-        self.depth += 1;
-        self.dots.push(element);
-        let mut end = self.list()?;
-        self.dots.pop();
-        if let Stop::Else(other, []) = end {
-            self.variables.truncate(scope);
-            self.tag(other, Delimiter::Block, "else".to_owned());
-            end = self.list()?;
-        }
-        let Stop::End(end) = end else {
-            return Err(self.fault("this block has no `{{end}}`"));
-        };
-        self.tag(end, Delimiter::Block, "endfor".to_owned());
-        self.depth -= 1;
-        self.variables.truncate(scope);
-        Ok(())
-    }
-
-    /// A name for a variable of a loop that nothing else has.
-    fn fresh(&self, wanted: &str) -> String {
-        let wanted = if is_identifier(wanted) {
-            wanted
-        } else {
-            "item"
-        };
-        let is_taken = |name: &str| {
-            RESERVED.contains(&name)
-                || self.taken.contains(&name)
-                || self.dots.iter().any(|dot| dot.code == name)
-                || self.variables.iter().any(|(_, value)| value.code == name)
-        };
-        let mut name = wanted.to_owned();
-        let mut number = 1;
-        while is_taken(&name) {
-            number += 1;
-            name = format!("{wanted}{number}");
-        }
-        name
-    }
-
     fn finish(mut self) -> Result<Converted, Vec<Fault>> {
         let mut converted = Converted::default();
         for one in &self.uses {
@@ -545,21 +407,6 @@ impl<'w, 'a> Writer<'w, 'a> {
             .sort_by_key(|fault| (fault.range.start, fault.range.end));
         self.faults.dedup();
         Err(self.faults)
-    }
-}
-
-/// The head of a loop.
-fn head(value: &Expression, is_map: bool, key: Option<&str>, item: &str) -> String {
-    let code = if value.simple {
-        value.code.clone()
-    } else {
-        format!("({})", value.code)
-    };
-    match (is_map, key) {
-        (true, key) => format!("for {}, {item} in {code}|items", key.unwrap_or("_")),
-        (false, None) => format!("for {item} in {code}"),
-        // The position in the list, under its own name: `loop` is another one in a loop inside.
-        (false, Some(key)) => format!("for {item} in {code} %}}{{% set {key} = loop.index0"),
     }
 }
 

@@ -135,13 +135,12 @@ impl<'c> Converter<'c, '_> {
                 .push(say::unreadable(at, "it is no UTF-8 text"));
             return File::default();
         };
-        let users: Vec<&Group> = self
-            .groups
-            .iter()
-            .filter(|group| {
-                let profile = self.profiles.iter().find(|one| one.id == group.profile);
-                profile.is_some_and(|profile| file_id(profile, config) == id)
-            })
+        let naming = self.profiles.iter();
+        let naming = naming.filter(|profile| file_id(profile, config) == id);
+        let naming: BTreeSet<&str> = naming.map(|profile| profile.id.as_str()).collect();
+        let users = self.groups.iter();
+        let users: Vec<&Group> = users
+            .filter(|group| naming.contains(group.profile.as_str()))
             .collect();
         let data: Vec<Map<String, Value>> = users.iter().map(|group| data(group)).collect();
         match go::convert(text, &data, &CONFIGS) {
