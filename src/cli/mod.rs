@@ -4,6 +4,7 @@ mod completions;
 mod credentials;
 mod demo;
 mod environment;
+mod import;
 mod input;
 mod limits;
 mod render;
@@ -43,6 +44,8 @@ enum Command {
     Schema(schema::Args),
     /// Print a script that completes commands and flags in a shell
     Completions(completions::Args),
+    /// Write manifests out of what another boot server reads
+    Import(Box<import::Args>),
 }
 
 /// How a command ended when nothing stood in its way.
@@ -109,6 +112,7 @@ fn run(cli: &Cli, vars: &[(OsString, OsString)]) -> anyhow::Result<Outcome> {
         Command::Render(args) => render::run(args),
         Command::Schema(args) => schema::run(args),
         Command::Completions(args) => completions::run(args, Cli::command()),
+        Command::Import(args) => import::run(args),
     }
 }
 

@@ -5,6 +5,7 @@ mod demo;
 mod example;
 mod formats;
 mod gate;
+mod import;
 mod render;
 mod schema;
 mod usage;
