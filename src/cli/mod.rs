@@ -2,6 +2,7 @@
 
 mod credentials;
 mod demo;
+mod diff;
 mod environment;
 mod input;
 mod limits;
@@ -37,6 +38,8 @@ enum Command {
     Validate(Box<validate::Args>),
     /// Print what a machine would be sent, byte for byte
     Render(Box<render::Args>),
+    /// Say which machines get something else from one revision than from another, and what
+    Diff(Box<diff::Args>),
 }
 
 /// How a command ended when nothing stood in its way.
@@ -101,6 +104,7 @@ fn run(cli: &Cli, vars: &[(OsString, OsString)]) -> anyhow::Result<Outcome> {
         Command::Demo(args) => demo::run(args, vars),
         Command::Validate(args) => validate::run(args),
         Command::Render(args) => render::run(args),
+        Command::Diff(args) => diff::run(args),
     }
 }
 

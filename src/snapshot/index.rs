@@ -69,6 +69,14 @@ impl Index {
             .ok_or(NoMatch::Unassigned)
     }
 
+    /// The numbers of the rules that name this value, one for each place where it stands.
+    pub(super) fn naming(&self, identity: Identity, value: &str) -> impl Iterator<Item = usize> {
+        let hits = self.named[identity as usize].get(value);
+        hits.into_iter()
+            .flatten()
+            .map(|(number, _)| *number as usize)
+    }
+
     /// Selectors with identity keys are found by the strongest of them.
     fn add_selected(&mut self, number: u32, rule: &Rule) {
         let strongest = rule

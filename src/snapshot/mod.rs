@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::id::ConfigId;
-use crate::label::Labels;
+use crate::label::{Identity, Labels};
 use crate::tree::Revision;
 
 pub use config::{Body, Config, ConfigDir, Link, Rendering, Scope, Text, is_script};
@@ -145,6 +145,20 @@ impl Snapshot {
         })
     }
 
+    /// The compiled Assignments, in no order that means anything.
+    #[must_use]
+    pub fn rules(&self) -> &[Rule] {
+        &self.contents.rules
+    }
+
+    /// The Assignments that name this identity value (in normal form), by `machines` or in their selectors: one for each
+    /// place where it stands. Of two identity keys in one selector only the strongest is looked at.
+    pub fn naming(&self, identity: Identity, value: &str) -> impl Iterator<Item = &Rule> {
+        let rules = &self.contents.rules;
+        let numbers = self.contents.index.naming(identity, value);
+        numbers.filter_map(|number| rules.get(number))
+    }
+
     /// A config by its id.
     #[must_use]
     pub fn config(&self, id: ConfigId) -> Option<&Arc<Config>> {
@@ -201,6 +215,12 @@ impl<'s> Match<'s> {
     #[must_use]
     pub fn profile(&self) -> &'s str {
         &self.binding.scope.profile
+    }
+
+    /// The Assignment.
+    #[must_use]
+    pub fn rule(&self) -> &'s Rule {
+        self.rule
     }
 
     /// The Assignment's name.
