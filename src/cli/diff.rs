@@ -83,10 +83,9 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
         tell_errors("HEAD", &args.head, &head)?;
         return Ok(Outcome::ManifestErrors);
     };
-    let found = |side: &Side| side.revision.short().to_owned();
     let revisions = Revisions {
-        base: (args.base.clone(), found(&base)),
-        head: (args.head.clone(), found(&head)),
+        base: (args.base.clone(), base.revision.clone()),
+        head: (args.head.clone(), head.revision.clone()),
     };
     let report = compare(before, after, revisions);
     let text = match args.format {

@@ -33,11 +33,11 @@ struct Key<'f, 's> {
 pub(super) fn groups<'s>(
     sides: [&'s Side; 2],
     units: &[Unit<'s>],
-    machines: Vec<Finding<'s>>,
-    classes: Vec<Finding<'s>>,
+    machines: &[Finding<'s>],
+    classes: &[Finding<'s>],
 ) -> Vec<Group> {
     let mut all: BTreeMap<Key<'_, 's>, BTreeMap<u64, Vec<&Finding<'s>>>> = BTreeMap::new();
-    for finding in machines.iter().chain(&classes) {
+    for finding in machines.iter().chain(classes) {
         let key = key_of(finding);
         // Of those who move to another Profile, everybody's text differs, and in its own way.
         let is_apart = key.kind == Kind::Changed

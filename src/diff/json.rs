@@ -6,6 +6,7 @@ use super::report::{
     Assigned, Compared, Example, Group, Member, PartChange, PartDiff, Received, Report, Revisions,
 };
 use crate::snapshot::Tier;
+use crate::tree::Revision;
 
 impl Report {
     /// The whole report as one JSON document, with a newline at the end. Fields are only ever added.
@@ -19,21 +20,17 @@ impl Report {
             moved_machines,
             groups,
         } = self;
-        let revision =
-            |(asked, found): &(String, String)| json!({"asked": asked, "revision": found});
+        let revision = |(asked, found): &(String, Revision)| json!({"asked": asked, "revision": found.as_str()});
         let document = json!({
             "base": revision(base),
             "head": revision(head),
             "differs": self.differs(),
-            "machines": differing_machines,
-            "classes": differing_classes,
+            "differing": {"machines": differing_machines, "classes": differing_classes},
             "moved_machines": moved_machines,
             "compared": compared_json(compared),
             "groups": groups.iter().map(group).collect::<Vec<_>>(),
         });
-        let mut text = serde_json::to_string_pretty(&document).expect("texts and numbers alone");
-        text.push('\n');
-        text
+        format!("{document:#}\n")
     }
 }
 

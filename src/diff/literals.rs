@@ -12,7 +12,9 @@ const MAX_BYTES: usize = 256;
 /// The quoted texts in the tags of the templates behind these bodies, sorted.
 pub(super) fn literals(bodies: [&Body; 2]) -> Vec<&str> {
     let mut found = BTreeSet::new();
-    bodies.into_iter().for_each(|body| add(body, &mut found));
+    for body in bodies {
+        add(body, &mut found);
+    }
     found.into_iter().take(MAX_LITERALS).collect()
 }
 
@@ -34,7 +36,7 @@ fn add<'b>(body: &'b Body, found: &mut BTreeSet<&'b str>) {
 
 /// What stands between `{{` or `{%` and the end of the tag.
 fn tags(text: &str) -> impl Iterator<Item = &str> {
-    let starts = text.match_indices(['{']).filter_map(|(at, _)| {
+    text.match_indices(['{']).filter_map(|(at, _)| {
         let tag = text.get(at + 1..)?;
         let end = match tag.as_bytes().first()? {
             b'{' => "}}",
@@ -42,8 +44,7 @@ fn tags(text: &str) -> impl Iterator<Item = &str> {
             _ => return None,
         };
         tag.get(1..)?.split(end).next()
-    });
-    starts
+    })
 }
 
 fn quoted(tag: &str) -> Vec<&str> {

@@ -1,5 +1,7 @@
 //! The report for a comment on a pull request.
 
+use std::fmt::{self, Write as _};
+
 use super::report::{Example, Group, PartDiff, Report, Subject};
 use super::text::{counted, visible_line};
 use super::words;
@@ -29,9 +31,12 @@ impl Report {
             let text = section(group);
             if out.len() + text.len() > room {
                 let left = counted(self.groups.len() - place, "more change");
-                out.push_str(&format!(
-                    "**{left} cut here**, to fit into a comment; `gitboot diff` shows all.\n\n"
-                ));
+                add(
+                    &mut out,
+                    format_args!(
+                        "**{left} cut here**, to fit into a comment; `gitboot diff` shows all.\n\n"
+                    ),
+                );
                 break;
             }
             out.push_str(&text);
@@ -44,9 +49,13 @@ impl Report {
 fn tail(report: &Report) -> String {
     let mut out = format!("Compared {}:\n\n", words::revisions(report, &code));
     for sentence in words::compared(report, &code) {
-        out.push_str(&format!("* {sentence}\n"));
+        add(&mut out, format_args!("* {sentence}\n"));
     }
     out
+}
+
+fn add(out: &mut String, text: fmt::Arguments<'_>) {
+    out.write_fmt(text).expect("a String takes every write");
 }
 
 /// One group, folded.
@@ -56,10 +65,10 @@ fn section(group: &Group) -> String {
         words::headline(group, &html_code)
     );
     if let Some(parts) = words::parts(group, &code) {
-        out.push_str(&format!("* differs: {parts}\n"));
+        add(&mut out, format_args!("* differs: {parts}\n"));
     }
     let assignments = words::assignments(group, MAX_ASSIGNMENTS, &code);
-    out.push_str(&format!("* Assignment: {assignments}\n"));
+    add(&mut out, format_args!("* Assignment: {assignments}\n"));
     let who = match group.subject {
         Subject::Machines => "machines",
         Subject::Classes => "machines that nobody names and that send",
@@ -71,7 +80,10 @@ fn section(group: &Group) -> String {
         .map(|member| code(&words::member(member)))
         .collect();
     members.extend(words::more(group, MAX_MEMBERS));
-    out.push_str(&format!("* {who}: {}\n\n", members.join(", ")));
+    add(
+        &mut out,
+        format_args!("* {who}: {}\n\n", members.join(", ")),
+    );
     for example in &group.examples {
         for diff in &example.diffs {
             let room = MAX_GROUP_BYTES.saturating_sub(out.len());
@@ -109,7 +121,10 @@ fn fenced(example: &Example, diff: &PartDiff, room: usize) -> String {
     let fence = "`".repeat(longest_run(&shown).max(2) + 1);
     let mut out = format!("{title} for {who}{made_up}:\n\n{fence}diff\n{shown}{fence}\n\n");
     if left > 0 {
-        out.push_str(&format!("({} cut)\n\n", counted(left, "more line")));
+        add(
+            &mut out,
+            format_args!("({} cut)\n\n", counted(left, "more line")),
+        );
     }
     out
 }

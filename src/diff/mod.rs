@@ -56,6 +56,6 @@ pub fn compare(base: &Snapshot, head: &Snapshot, revisions: Revisions) -> Report
         differing_classes: by_class.findings.len(),
         compared,
         moved_machines: machines.moved,
-        groups: groups(sides, &units, machines.findings, by_class.findings),
+        groups: groups(sides, &units, &machines.findings, &by_class.findings),
     }
 }

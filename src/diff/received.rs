@@ -297,6 +297,7 @@ impl<'s> Comparison<'_, 's> {
             }
             *self.tries -= 1;
             if self.shows(found, part, &labels) {
+                true.hash(&mut self.signature);
                 self.shown = Some(labels);
                 return Some(Change::Text);
             }

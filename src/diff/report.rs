@@ -1,14 +1,15 @@
 //! The outcome of a comparison, as a value.
 
 use crate::snapshot::Tier;
+use crate::tree::Revision;
 
 /// What was compared with what, as it was asked for and as it was found: `main (9be07d3)`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Revisions {
-    /// How BASE was asked for, and its commit.
-    pub base: (String, String),
-    /// How HEAD was asked for, and its commit, or `worktree`.
-    pub head: (String, String),
+    /// How BASE was asked for, and what it is.
+    pub base: (String, Revision),
+    /// How HEAD was asked for, and what it is.
+    pub head: (String, Revision),
 }
 
 /// Who receives something else, and what.

@@ -72,7 +72,7 @@ pub(super) fn snapshots(sides: [&Side; 2]) -> [&Snapshot; 2] {
 }
 
 /// The machines of both sides.
-pub(super) fn machines<'s>(sides: [&'s Side; 2]) -> Vec<Unit<'s>> {
+pub(super) fn machines(sides: [&Side; 2]) -> Vec<Unit<'_>> {
     units(snapshots(sides))
 }
 

@@ -38,7 +38,7 @@ pub(super) struct Unit<'s> {
 }
 
 /// Every machine that BASE or HEAD names: each entry of `machines`, and each identity value of a selector.
-pub(super) fn units<'s>(sides: [&'s Snapshot; 2]) -> Vec<Unit<'s>> {
+pub(super) fn units(sides: [&Snapshot; 2]) -> Vec<Unit<'_>> {
     let mut units = Units::default();
     for (side, snapshot) in sides.into_iter().enumerate() {
         for rule in snapshot.rules() {
@@ -118,7 +118,7 @@ fn both(entry: &Identities, asked: &[(Identity, &[Box<str>])]) -> Vec<(Identity,
     all.into_iter().collect()
 }
 
-impl<'s> Unit<'s> {
+impl Unit<'_> {
     /// What this machine may send of its identity: all of it first, then parts of it where that can make a difference.
     pub(super) fn sent(&self, sides: [&Snapshot; 2]) -> Vec<Vec<Pair<'_>>> {
         let keys = self.identities.len().min(Identity::ALL.len());
@@ -163,7 +163,7 @@ impl<'s> Unit<'s> {
 }
 
 /// The ways to send one key: one value, or for MACs one in front of the others as well.
-fn ways<'a>((key, values): &'a (Identity, Vec<Box<str>>)) -> Vec<Vec<Pair<'a>>> {
+fn ways((key, values): &(Identity, Vec<Box<str>>)) -> Vec<Vec<Pair<'_>>> {
     let mut ways = Vec::new();
     for first in values {
         if *key == Identity::Mac && values.len() > 1 {

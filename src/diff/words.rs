@@ -4,6 +4,7 @@
 use super::report::{Change, Group, Kind, Member, PartChange, Received, Report, Subject};
 use super::text::{counted, grouped, visible_line};
 use crate::snapshot::Tier;
+use crate::tree::Revision;
 
 /// Quotes a name.
 pub(super) type Code<'c> = &'c dyn Fn(&str) -> String;
@@ -203,6 +204,7 @@ pub(super) fn compared(report: &Report, code: Code<'_>) -> Vec<String> {
             keys.join(", ")
         ),
     });
+    sentences.push("other labels: absent; ids of configs: shown as their names".to_owned());
     if report.moved_machines > 0 {
         let moved = counted(report.moved_machines, "machine");
         let verb = if report.moved_machines == 1 {
@@ -220,8 +222,9 @@ pub(super) fn compared(report: &Report, code: Code<'_>) -> Vec<String> {
 
 /// What was compared with what.
 pub(super) fn revisions(report: &Report, code: Code<'_>) -> String {
-    let one = |(asked, found): &(String, String)| {
+    let one = |(asked, found): &(String, Revision)| {
         let asked_shown = code(&visible_line(asked));
+        let found = found.short();
         if asked == found {
             asked_shown
         } else {

@@ -1,6 +1,7 @@
 //! The command line as its users meet it: the real binary, its exit codes and what it writes to the letter.
 
 mod demo;
+mod diff;
 mod example;
 mod render;
 mod usage;
