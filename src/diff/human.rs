@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::report::{Example, Group, Report, Subject};
-use super::text::visible_line;
+use super::text::{MAX_LINE_BYTES, cut, visible_line};
 use super::words;
 
 /// How many machines or classes of a group are listed. The other formats list more, JSON all.
@@ -91,7 +91,7 @@ fn add_example(example: &Example, out: &mut String) {
             add(out, 4, &format!("(if it also sends {labels})"));
         }
         for line in diff.lines.iter().take(MAX_LINES) {
-            add(out, 4, line);
+            add(out, 4, &cut(line, MAX_LINE_BYTES));
         }
         let left = diff.lines.len().saturating_sub(MAX_LINES);
         if left > 0 {

@@ -3,7 +3,7 @@
 use std::fmt::{self, Write as _};
 
 use super::report::{Example, Group, PartDiff, Report, Subject};
-use super::text::{counted, visible_line};
+use super::text::{MAX_LINE_BYTES, counted, cut, visible_line};
 use super::words;
 
 /// The most bytes of the whole text. A comment on GitHub holds 65,536 characters; the rest is room for whoever adds a
@@ -15,8 +15,6 @@ const MAX_GROUP_BYTES: usize = 12_000;
 const MAX_MEMBERS: usize = 20;
 /// How many pairs of Assignments of a group are listed.
 const MAX_ASSIGNMENTS: usize = 10;
-/// How many bytes of one line are shown: a config may be one line of JSON.
-const MAX_LINE_BYTES: usize = 1000;
 /// How many bytes of a name or a label's value are shown.
 const MAX_NAME_BYTES: usize = 300;
 
@@ -157,13 +155,4 @@ fn longest_run(text: &str) -> usize {
         .map(str::len)
         .max()
         .unwrap_or(0)
-}
-
-/// The text, or its start where it is longer than this.
-fn cut(text: &str, most: usize) -> String {
-    if text.len() <= most {
-        return text.to_owned();
-    }
-    let end = (0..=most).rev().find(|at| text.is_char_boundary(*at));
-    format!("{}…", text.get(..end.unwrap_or(0)).unwrap_or_default())
 }

@@ -168,19 +168,37 @@ impl<'s> Found<'s> {
     }
 }
 
-/// In what the two outcomes for these labels differ; `None` when the machine receives the same. `tries` bounds how often
-/// other labels are tried where these show no difference.
+/// What is kept from one comparison to the next.
+#[derive(Default)]
+pub(super) struct Memory {
+    /// How often other labels may still be tried where those of a machine show no difference.
+    tries: usize,
+    /// Configs that are the same for everybody and name no others: how they differ, and the hash of it. A large one that a
+    /// hundred thousand machines share is looked at once.
+    configs: HashMap<[ConfigId; 2], (Option<Change>, u64)>,
+}
+
+impl Memory {
+    pub(super) fn with_tries(tries: usize) -> Self {
+        Self {
+            tries,
+            ..Self::default()
+        }
+    }
+}
+
+/// In what the two outcomes for these labels differ; `None` when the machine receives the same.
 pub(super) fn differ<'s>(
     sides: [&'s Side; 2],
     found: [&Found<'s>; 2],
     labels: &Labels,
-    tries: &mut usize,
+    memory: &mut Memory,
 ) -> Option<Delta<'s>> {
     let [before, after] = found.map(Found::matched);
     let mut comparison = Comparison {
         sides,
         labels,
-        tries,
+        memory,
         shown: None,
         signature: DefaultHasher::new(),
     };
@@ -217,7 +235,7 @@ fn parts_of<'s>(matched: &Match<'s>, change: Change) -> Vec<(Part<'s>, Change)> 
 struct Comparison<'c, 's> {
     sides: [&'s Side; 2],
     labels: &'c Labels,
-    tries: &'c mut usize,
+    memory: &'c mut Memory,
     shown: Option<Labels>,
     signature: DefaultHasher,
 }
@@ -260,7 +278,24 @@ impl<'s> Comparison<'_, 's> {
         configs: [&Arc<Config>; 2],
     ) -> Option<Change> {
         let bodies = configs.map(|config| &config.body);
-        let change = self.body(found, part, bodies);
+        let is_for_all = |config: &Arc<Config>| config.labels.is_empty() && !config.prints_base_url;
+        let change = if configs.into_iter().all(is_for_all) {
+            let key = configs.map(|config| config.id);
+            let known = self.memory.configs.get(&key).copied();
+            let (change, signature) = known.unwrap_or_else(|| {
+                let outer = std::mem::take(&mut self.signature);
+                let change = self.body(found, part, bodies);
+                (
+                    change,
+                    std::mem::replace(&mut self.signature, outer).finish(),
+                )
+            });
+            self.memory.configs.insert(key, (change, signature));
+            signature.hash(&mut self.signature);
+            change
+        } else {
+            self.body(found, part, bodies)
+        };
         let [before, after] = configs;
         if before.content_type == after.content_type {
             change
@@ -288,14 +323,14 @@ impl<'s> Comparison<'_, 's> {
         if keys.is_empty() {
             return None;
         }
-        if *self.tries == 0 {
+        if self.memory.tries == 0 {
             return Some(Change::Template);
         }
         for labels in self.other_labels(&keys, bodies) {
-            if *self.tries == 0 {
+            if self.memory.tries == 0 {
                 break;
             }
-            *self.tries -= 1;
+            self.memory.tries -= 1;
             if self.shows(found, part, &labels) {
                 true.hash(&mut self.signature);
                 self.shown = Some(labels);

@@ -5,7 +5,7 @@ use std::num::NonZero;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::received::{Delta, Got, Part, Side, differ};
+use super::received::{Delta, Got, Memory, Part, Side, differ};
 use super::report::Change;
 use super::who::{Alphabet, Class, Classes, Pair, Unit, labels, merged, units};
 use crate::label::Labels;
@@ -125,7 +125,7 @@ struct Scan<'c, 's> {
     classes: &'c Classes<'s>,
     /// The class labels that matter to machines which these Assignments name, and whether these are all.
     contexts: HashMap<Vec<*const Rule>, (Vec<Class<'s>>, bool)>,
-    label_tries: usize,
+    memory: Memory,
     class_tries: usize,
     done: Scanned<'s>,
 }
@@ -137,7 +137,7 @@ impl<'c, 's> Scan<'c, 's> {
             alphabet,
             classes,
             contexts: HashMap::new(),
-            label_tries: MAX_LABEL_TRIES,
+            memory: Memory::with_tries(MAX_LABEL_TRIES),
             class_tries: MAX_CLASS_TRIES,
             done: Scanned::default(),
         }
@@ -151,7 +151,7 @@ impl<'c, 's> Scan<'c, 's> {
         let [base, head] = self.sides;
         let found = [base.find(&labels), head.find(&labels)];
         let [before, after] = &found;
-        if let Some(delta) = differ(self.sides, [before, after], &labels, &mut self.label_tries) {
+        if let Some(delta) = differ(self.sides, [before, after], &labels, &mut self.memory) {
             self.done.findings.push(Finding {
                 unit: None,
                 class: class.clone(),
@@ -225,7 +225,7 @@ impl<'c, 's> Scan<'c, 's> {
         if is_unnamed == (true, true) {
             return Some(Same::Known);
         }
-        let delta = differ(self.sides, [before, after], &labels, &mut self.label_tries);
+        let delta = differ(self.sides, [before, after], &labels, &mut self.memory);
         let Some(delta) = delta else {
             one.is_moved |= match (before.matched(), after.matched()) {
                 (Some(before), Some(after)) => before.assignment() != after.assignment(),

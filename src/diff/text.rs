@@ -6,6 +6,8 @@ use similar::TextDiff;
 
 /// The largest text whose lines are compared; the time grows with the square of what differs.
 const MAX_DIFF_BYTES: usize = 256 << 10;
+/// How many bytes of one line people are shown: a config may be one line of JSON.
+pub(super) const MAX_LINE_BYTES: usize = 1000;
 /// The lines around a change, as `diff -u` shows them.
 const CONTEXT: usize = 3;
 
@@ -69,6 +71,15 @@ fn sizes(why: &str, before: &[u8], after: &[u8]) -> String {
     sentence(&format!(
         "{why}: {before} bytes before, {after} bytes after"
     ))
+}
+
+/// The text, or its start where it is longer than this.
+pub(super) fn cut(text: &str, most: usize) -> String {
+    if text.len() <= most {
+        return text.to_owned();
+    }
+    let end = (0..=most).rev().find(|at| text.is_char_boundary(*at));
+    format!("{}…", text.get(..end.unwrap_or(0)).unwrap_or_default())
 }
 
 /// A number with commas, as `4,000`.

@@ -6,6 +6,9 @@ use super::text::{counted, grouped, visible_line};
 use crate::snapshot::Tier;
 use crate::tree::Revision;
 
+/// How many label keys are listed.
+const MAX_KEYS: usize = 10;
+
 /// Quotes a name.
 pub(super) type Code<'c> = &'c dyn Fn(&str) -> String;
 
@@ -190,7 +193,10 @@ pub(super) fn compared(report: &Report, code: Code<'_>) -> Vec<String> {
             grouped(compared.incomplete_machines)
         ));
     }
-    let keys: Vec<String> = compared.class_keys.iter().map(|key| code(key)).collect();
+    let keys = compared.class_keys.iter().take(MAX_KEYS);
+    let mut keys: Vec<String> = keys.map(|key| code(key)).collect();
+    let left = compared.class_keys.len() - keys.len();
+    keys.extend((left > 0).then(|| format!("{} more", grouped(left))));
     sentences.push(match (keys.is_empty(), compared.all_classes) {
         (true, _) => "classes: one, a machine that nobody names".to_owned(),
         (false, true) => format!(
