@@ -19,6 +19,9 @@ const MAX_CONTEXTS: usize = 64;
 /// The most combinations of class labels that are compared: a second's work.
 pub(super) const MAX_CLASSES: usize = 20_000;
 
+/// Stands for a value that nobody asks for.
+const ANOTHER: &str = "<another>";
+
 /// Identity keys with the values that a machine may send.
 type Identities = [(Identity, Vec<Box<str>>)];
 
@@ -353,7 +356,10 @@ fn keys_of<'s>(rules: &[&'s Rule]) -> BTreeMap<&'s str, BTreeSet<&'s str>> {
         }
         let choices = rule.choices.iter();
         for (key, value) in choices.flat_map(|choice| &choice.requires) {
-            keys.entry(key).or_default().insert(value);
+            // To send another value is not the same here as to send none.
+            keys.entry(key)
+                .or_default()
+                .extend([value.as_str(), ANOTHER]);
         }
     }
     keys.retain(|key, _| Identity::from_key(key).is_none());

@@ -142,8 +142,11 @@ fn is_told(report: &Report, unit: &Keys, sent: &Labels, named: bool) -> bool {
     members(report, Subject::Classes).any(|member| {
         let mut labels = member.labels.iter();
         labels.all(|(key, values)| {
-            sent.get(key)
-                .is_some_and(|one| values.iter().any(|value| value == one))
+            sent.get(key).is_some_and(|one| {
+                values
+                    .iter()
+                    .any(|value| value == one || value == "<another>")
+            })
         })
     })
 }
