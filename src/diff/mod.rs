@@ -16,6 +16,7 @@ mod markdown;
 mod received;
 mod report;
 mod scan;
+mod signature;
 mod text;
 mod who;
 mod words;

@@ -9,6 +9,7 @@ use bytes::Bytes;
 
 use super::literals::literals;
 use super::report::Change;
+use super::signature::difference;
 use crate::id::ConfigId;
 use crate::label::{FixedLabels, Labels};
 use crate::render::{self, BaseUrl};
@@ -350,7 +351,8 @@ impl<'s> Comparison<'_, 's> {
             (Err(_), Err(_)) => false,
             (Ok(before), Ok(after)) if before == after => false,
             (Ok(before), Ok(after)) => {
-                (part, middle(before, after)).hash(&mut self.signature);
+                part.hash(&mut self.signature);
+                difference(before, after, &mut self.signature);
                 true
             }
             _ => {
@@ -402,25 +404,4 @@ fn names<'s>(before: &Match<'s>, after: &Match<'s>) -> BTreeSet<&'s str> {
     let names = |matched: &Match<'s>| -> &'s BTreeMap<String, Arc<Config>> { matched.configs() };
     let all = names(before).keys().chain(names(after).keys());
     all.map(String::as_str).collect()
-}
-
-/// What is left of two texts when the words are taken off that they start with and end in alike.
-fn middle<'a>(before: &'a [u8], after: &'a [u8]) -> (&'a [u8], &'a [u8]) {
-    let is_end = |byte: &u8| byte.is_ascii_whitespace();
-    let same = before.iter().zip(after).take_while(|(a, b)| a == b).count();
-    let start = before
-        .get(..same)
-        .and_then(|head| head.iter().rposition(is_end))
-        .map_or(0, |at| at + 1);
-    let before = before.get(start..).unwrap_or_default();
-    let after = after.get(start..).unwrap_or_default();
-    let pairs = before.iter().rev().zip(after.iter().rev());
-    let same = pairs.take_while(|(a, b)| a == b).count();
-    let tail = before.get(before.len() - same..).unwrap_or_default();
-    let kept = tail.iter().position(is_end).unwrap_or(same);
-    let end = same - kept;
-    (
-        before.get(..before.len() - end).unwrap_or_default(),
-        after.get(..after.len() - end).unwrap_or_default(),
-    )
 }
