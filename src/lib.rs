@@ -9,10 +9,10 @@
 //! |---|---|---|
 //! | `main` | `cli` | |
 //! | `cli/` | `diff`, `serve`, `poll`, `http`, `publish`, `source`, `state`, `observe`, `manifest`, `compile`, `diagnostic`, `snapshot`, `render`, `label`, `tree` | `clap`, `include_dir` |
-//! | `diff/` | `snapshot`, `render`, `label`, `id`, `tree` | `similar` |
+//! | `diff/` | `snapshot`, `render`, `template`, `label`, `id`, `tree` | `similar` |
 //! | `serve/` | `poll`, `http`, `publish`, `source`, `state`, `observe`, `manifest`, `compile`, `label`, `render`, `tree` | `rustix` |
 //! | `poll/` | `source`, `state`, `compile`, `publish`, `diagnostic`, `snapshot`, `observe`, `tree` | `rand` |
-//! | `source/` | `tree` | `gix`, `jiff`, `reqwest`, `ring`, `rustls`, `ssh_key` |
+//! | `source/` | `tree` | `gix`, `httpdate`, `jiff`, `reqwest`, `ring`, `rustls`, `ssh_key` |
 //! | `state/` | `tree` | `sha2` |
 //! | `tree` | | |
 //! | `manifest/` | `tree`, `diagnostic`, `label`, `template` | `serde_yaml`, `ignore` |

@@ -11,7 +11,7 @@ use super::scan::Finding;
 use super::text::{sentence, unified};
 use super::who::{Class, Unit};
 use crate::label::{Identity, Labels};
-use crate::snapshot::{Body, Link, Match};
+use crate::snapshot::Match;
 
 /// The most different differences in the same parts of the same Profile that are told one by one. More of them are one
 /// change that looks different for each machine, such as another address.
@@ -299,7 +299,7 @@ impl Both<'_, '_> {
 
 fn has(matched: &Match<'_>, part: Part<'_>) -> bool {
     match part {
-        Part::Script => matched.has_script(),
+        Part::Script => matched.script().is_some(),
         Part::Config(name) => matched.config(name).is_some(),
     }
 }
@@ -313,27 +313,13 @@ fn content_type<'m>(matched: Option<&'m Match<'_>>, part: Part<'_>) -> &'m str {
     }
 }
 
-/// The sources of the template behind a part, one after the other.
+/// The sources of the templates behind a part, one after the other.
 fn template(matched: &Match<'_>, part: Part<'_>) -> Option<String> {
-    let body = match part {
-        Part::Script => matched.script()?,
-        Part::Config(name) => &matched.config(name)?.body,
+    let recipe = match part {
+        Part::Script => matched.script_recipe()?,
+        Part::Config(name) => matched.config(name)?.recipe(),
     };
-    let mut text = String::new();
-    add_sources(body, &mut text);
-    Some(text)
-}
-
-fn add_sources(body: &Body, text: &mut String) {
-    let Body::Rendered(rendering) = body else {
-        return;
-    };
-    for source in rendering.template.sources() {
-        text.push_str(&source.text);
-    }
-    for (_, link) in &rendering.links {
-        if let Link::Text(config) = link {
-            add_sources(&config.body, text);
-        }
-    }
+    let templates = recipe.templates().into_iter();
+    let sources = templates.flat_map(|template| template.sources());
+    Some(sources.map(|source| &*source.text).collect())
 }

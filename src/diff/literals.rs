@@ -2,36 +2,19 @@
 
 use std::collections::BTreeSet;
 
-use crate::snapshot::{Body, Link};
+use crate::template::Template;
 
-/// The most texts of one pair of bodies that labels are tried with; a script that branches on more is rare.
+/// The most texts of one pair of templates that labels are tried with; a script that branches on more is rare.
 const MAX_LITERALS: usize = 16;
 /// The longest text that is tried, as for the value of a label.
 const MAX_BYTES: usize = 256;
 
-/// The quoted texts in the tags of the templates behind these bodies, sorted.
-pub(super) fn literals(bodies: [&Body; 2]) -> Vec<&str> {
-    let mut found = BTreeSet::new();
-    for body in bodies {
-        add(body, &mut found);
-    }
+/// The quoted texts in the tags of these templates, sorted.
+pub(super) fn literals<'t>(templates: impl Iterator<Item = &'t Template>) -> Vec<&'t str> {
+    let sources = templates.flat_map(Template::sources);
+    let found = sources.flat_map(|source| tags(&source.text).flat_map(quoted));
+    let found: BTreeSet<&str> = found.collect();
     found.into_iter().take(MAX_LITERALS).collect()
-}
-
-fn add<'b>(body: &'b Body, found: &mut BTreeSet<&'b str>) {
-    let Body::Rendered(rendering) = body else {
-        return;
-    };
-    for source in rendering.template.sources() {
-        for tag in tags(&source.text) {
-            found.extend(quoted(tag));
-        }
-    }
-    for (_, link) in &rendering.links {
-        if let Link::Text(config) = link {
-            add(&config.body, found);
-        }
-    }
 }
 
 /// What stands between `{{` or `{%` and the end of the tag.

@@ -1,7 +1,7 @@
 //! What one machine receives from each side, and in what that differs.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use super::signature::difference;
 use crate::id::ConfigId;
 use crate::label::{FixedLabels, Labels};
 use crate::render::{self, BaseUrl};
-use crate::snapshot::{Body, Config, Match, NoMatch, Snapshot, Tier};
+use crate::snapshot::{Config, Match, NoMatch, Recipe, Snapshot, Tier};
 use crate::tree::Revision;
 
 /// What URLs start with (RFC 6761 reserves `.invalid`).
@@ -138,7 +138,7 @@ fn with_names(bytes: &Bytes, matched: &Match<'_>) -> Bytes {
 
 fn name_of<'m>(id: &str, matched: &Match<'m>) -> Option<Cow<'m, str>> {
     let id = ConfigId::parse(id)?;
-    let mut configs = matched.configs().iter();
+    let mut configs = matched.configs();
     match configs.find(|(_, config)| config.id == id) {
         Some((name, _)) => Some(name.into()),
         None => matched
@@ -227,8 +227,8 @@ pub(super) fn differ<'s>(
 }
 
 fn parts_of<'s>(matched: &Match<'s>, change: Change) -> Vec<(Part<'s>, Change)> {
-    let script = matched.has_script().then_some(Part::Script);
-    let configs = matched.configs().keys().map(|name| Part::Config(name));
+    let script = matched.script().map(|_| Part::Script);
+    let configs = matched.configs().map(|(name, _)| Part::Config(name));
     let parts = script.into_iter().chain(configs);
     parts.map(|part| (part, change)).collect()
 }
@@ -244,7 +244,7 @@ struct Comparison<'c, 's> {
 impl<'s> Comparison<'_, 's> {
     fn parts(&mut self, before: &Match<'s>, after: &Match<'s>) -> Vec<(Part<'s>, Change)> {
         let mut parts = Vec::new();
-        let script = match (before.script(), after.script()) {
+        let script = match (before.script_recipe(), after.script_recipe()) {
             (None, None) => None,
             (None, Some(_)) => Some(Change::Added),
             (Some(_), None) => Some(Change::Removed),
@@ -278,14 +278,14 @@ impl<'s> Comparison<'_, 's> {
         part: Part<'s>,
         configs: [&Arc<Config>; 2],
     ) -> Option<Change> {
-        let bodies = configs.map(|config| &config.body);
+        let bodies = || configs.map(|config| config.recipe());
         let is_for_all = |config: &Arc<Config>| config.labels.is_empty() && !config.prints_base_url;
         let change = if configs.into_iter().all(is_for_all) {
             let key = configs.map(|config| config.id);
             let known = self.memory.configs.get(&key).copied();
             let (change, signature) = known.unwrap_or_else(|| {
                 let outer = std::mem::take(&mut self.signature);
-                let change = self.body(found, part, bodies);
+                let change = self.body(found, part, bodies());
                 (
                     change,
                     std::mem::replace(&mut self.signature, outer).finish(),
@@ -295,7 +295,7 @@ impl<'s> Comparison<'_, 's> {
             signature.hash(&mut self.signature);
             change
         } else {
-            self.body(found, part, bodies)
+            self.body(found, part, bodies())
         };
         let [before, after] = configs;
         if before.content_type == after.content_type {
@@ -311,9 +311,9 @@ impl<'s> Comparison<'_, 's> {
         &mut self,
         found: [&Match<'s>; 2],
         part: Part<'s>,
-        bodies: [&Body; 2],
+        recipes: [Recipe<'_>; 2],
     ) -> Option<Change> {
-        let [before, after] = bodies;
+        let [before, after] = &recipes;
         if before.is_alike(after) {
             return None;
         }
@@ -327,7 +327,7 @@ impl<'s> Comparison<'_, 's> {
         if self.memory.tries == 0 {
             return Some(Change::Template);
         }
-        for labels in self.other_labels(&keys, bodies) {
+        for labels in self.other_labels(&keys, &recipes) {
             if self.memory.tries == 0 {
                 break;
             }
@@ -364,7 +364,7 @@ impl<'s> Comparison<'_, 's> {
 
     /// Labels that may show what those of the probe do not: something for each label that the bodies use, then every text
     /// that stands in their templates, then nothing at all.
-    fn other_labels(&self, keys: &BTreeSet<&str>, bodies: [&Body; 2]) -> Vec<Labels> {
+    fn other_labels(&self, keys: &BTreeSet<&str>, recipes: &[Recipe<'_>; 2]) -> Vec<Labels> {
         let missing: Vec<&str> = keys
             .iter()
             .copied()
@@ -373,7 +373,7 @@ impl<'s> Comparison<'_, 's> {
         let filled: Vec<_> = missing.iter().map(|key| (*key, placeholder(key))).collect();
         let borrowed = filled.iter().map(|(key, value)| (*key, value.as_str()));
         let mut all = vec![self.with(&borrowed.collect::<Vec<_>>())];
-        for literal in literals(bodies) {
+        for literal in literals(recipes.iter().flat_map(Recipe::templates)) {
             all.extend(missing.iter().map(|key| self.with(&[(key, literal)])));
         }
         all.push(Some(Labels::default()));
@@ -401,7 +401,6 @@ fn placeholder(key: &str) -> String {
 
 /// The names of the configs of both.
 fn names<'s>(before: &Match<'s>, after: &Match<'s>) -> BTreeSet<&'s str> {
-    let names = |matched: &Match<'s>| -> &'s BTreeMap<String, Arc<Config>> { matched.configs() };
-    let all = names(before).keys().chain(names(after).keys());
-    all.map(String::as_str).collect()
+    let all = before.configs().chain(after.configs());
+    all.map(|(name, _)| name).collect()
 }

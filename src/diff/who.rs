@@ -1,10 +1,9 @@
 //! Who is asked about: the machines that either side names, and the classes that either side tells apart.
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use crate::label::{Identity, Labels};
-use crate::snapshot::{Body, Rule, SelectorValues, Snapshot, Tier};
+use crate::label::{FixedLabels, Identity, Labels};
+use crate::snapshot::{Rule, SelectorValues, Snapshot, Tier};
 
 /// The most combinations of identity values that one machine is asked about for one set of its keys; beyond that every
 /// value still has its turn. An entry with two values of each of its four keys has 16.
@@ -23,7 +22,7 @@ pub(super) const MAX_CLASSES: usize = 20_000;
 const ANOTHER: &str = "<another>";
 
 /// Identity keys with the values that a machine may send.
-type Identities = [(Identity, Vec<Box<str>>)];
+type Identities<'s> = Vec<(Identity, Vec<&'s str>)>;
 
 /// A label and its value.
 pub(super) type Pair<'s> = (&'s str, &'s str);
@@ -35,7 +34,7 @@ pub(super) type Class<'s> = Vec<(&'s str, Vec<&'s str>)>;
 pub(super) struct Unit<'s> {
     /// Its name in HEAD, else in BASE; empty where it has none.
     pub(super) name: &'s str,
-    identities: Cow<'s, Identities>,
+    identities: Identities<'s>,
     /// Whether it is an entry of `machines`, in BASE and in HEAD.
     is_entry: [bool; 2],
 }
@@ -46,22 +45,21 @@ pub(super) fn units(sides: [&Snapshot; 2]) -> Vec<Unit<'_>> {
     for (side, snapshot) in sides.into_iter().enumerate() {
         for rule in snapshot.rules() {
             let asked: Vec<_> = rule.selectors.iter().filter_map(identity).collect();
-            for entry in &rule.entries {
-                units.add(Cow::Borrowed(&entry.identities), &entry.name, Some(side));
+            for entry in rule.entries.iter() {
+                let own: BTreeMap<_, Vec<_>> = by_key(entry.identities.iter());
                 if !asked.is_empty() {
-                    let all = both(&entry.identities, &asked);
-                    units.add(Cow::Owned(all), &entry.name, None);
+                    units.add(both(&own, &asked), &entry.name, None);
                 }
+                units.add(own.into_iter().collect(), &entry.name, Some(side));
             }
             let Some(((first, values), others)) =
                 asked.split_first().filter(|_| rule.entries.is_empty())
             else {
                 continue;
             };
-            for value in *values {
-                let mut one = vec![(*first, vec![value.clone()])];
-                one.extend(others.iter().map(|(key, values)| (*key, values.to_vec())));
-                units.add(Cow::Owned(one), "", None);
+            for value in values {
+                let one = std::iter::once((*first, vec![*value]));
+                units.add(one.chain(others.iter().cloned()).collect(), "", None);
             }
         }
     }
@@ -71,22 +69,23 @@ pub(super) fn units(sides: [&Snapshot; 2]) -> Vec<Unit<'_>> {
 #[derive(Default)]
 struct Units<'s> {
     all: Vec<Unit<'s>>,
-    known: HashMap<Cow<'s, Identities>, usize>,
+    known: HashMap<Identities<'s>, usize>,
 }
 
 impl<'s> Units<'s> {
-    fn add(&mut self, identities: Cow<'s, Identities>, name: &'s str, entry_of: Option<usize>) {
-        let number = *self
-            .known
-            .entry(identities)
-            .or_insert_with_key(|identities| {
+    fn add(&mut self, identities: Identities<'s>, name: &'s str, entry_of: Option<usize>) {
+        let number = match self.known.get(&identities) {
+            Some(number) => *number,
+            None => {
                 self.all.push(Unit {
                     name: "",
                     identities: identities.clone(),
                     is_entry: [false; 2],
                 });
+                self.known.insert(identities, self.all.len() - 1);
                 self.all.len() - 1
-            });
+            }
+        };
         let Some(unit) = self.all.get_mut(number) else {
             return;
         };
@@ -100,20 +99,28 @@ impl<'s> Units<'s> {
 }
 
 /// What a selector asks of an identity key.
-fn identity(selector: &SelectorValues) -> Option<(Identity, &[Box<str>])> {
-    Some((Identity::from_key(&selector.key)?, &selector.values))
+fn identity(selector: &SelectorValues) -> Option<(Identity, Vec<&str>)> {
+    let values = selector.values.iter().map(AsRef::as_ref);
+    Some((Identity::from_key(&selector.key)?, values.collect()))
+}
+
+fn by_key<'s>(
+    pairs: impl Iterator<Item = (Identity, &'s str)>,
+) -> BTreeMap<Identity, Vec<&'s str>> {
+    let mut keys: BTreeMap<Identity, Vec<&str>> = BTreeMap::new();
+    for (key, value) in pairs {
+        keys.entry(key).or_default().push(value);
+    }
+    keys
 }
 
 /// What a machine sends that is this entry and satisfies the selectors too.
-fn both(entry: &Identities, asked: &[(Identity, &[Box<str>])]) -> Vec<(Identity, Vec<Box<str>>)> {
-    let mut all: BTreeMap<Identity, Vec<Box<str>>> = entry.iter().cloned().collect();
+fn both<'s>(entry: &BTreeMap<Identity, Vec<&'s str>>, asked: &Identities<'s>) -> Identities<'s> {
+    let mut all = entry.clone();
     for (key, values) in asked {
-        let own = all.entry(*key).or_insert_with(|| values.to_vec());
-        let shared: Vec<_> = own
-            .iter()
-            .filter(|value| values.contains(value))
-            .cloned()
-            .collect();
+        let own = all.entry(*key).or_insert_with(|| values.clone());
+        let shared = own.iter().copied().filter(|value| values.contains(value));
+        let shared: Vec<_> = shared.collect();
         if !shared.is_empty() {
             *own = shared;
         }
@@ -144,7 +151,7 @@ impl Unit<'_> {
         let mut values = self
             .identities
             .iter()
-            .flat_map(|(key, values)| values.iter().map(move |value| (*key, value)));
+            .flat_map(|(key, values)| values.iter().map(move |value| (*key, *value)));
         values.all(|(key, value)| {
             let mut sides = sides.iter().zip(self.is_entry);
             sides.all(|(side, is_entry)| side.naming(key, value).count() == usize::from(is_entry))
@@ -154,7 +161,7 @@ impl Unit<'_> {
     /// The Assignments of a side that name one of its values.
     pub(super) fn rules<'r>(&self, side: &'r Snapshot) -> Vec<&'r Rule> {
         let mut rules: Vec<&Rule> = Vec::new();
-        for (key, values) in self.identities.iter() {
+        for (key, values) in &self.identities {
             for rule in values.iter().flat_map(|value| side.naming(*key, value)) {
                 if !rules.iter().any(|known| std::ptr::eq(*known, rule)) {
                     rules.push(rule);
@@ -166,15 +173,15 @@ impl Unit<'_> {
 }
 
 /// The ways to send one key: one value, or for MACs one in front of the others as well.
-fn ways((key, values): &(Identity, Vec<Box<str>>)) -> Vec<Vec<Pair<'_>>> {
+fn ways<'a>((key, values): &(Identity, Vec<&'a str>)) -> Vec<Vec<Pair<'a>>> {
     let mut ways = Vec::new();
     for first in values {
         if *key == Identity::Mac && values.len() > 1 {
             let others = values.iter().filter(|other| *other != first);
             let all = std::iter::once(first).chain(others.take(MAX_OTHER_MACS));
-            ways.push(all.map(|mac| (key.key(), &**mac)).collect());
+            ways.push(all.map(|mac| (key.key(), *mac)).collect());
         }
-        ways.push(vec![(key.key(), &**first)]);
+        ways.push(vec![(key.key(), *first)]);
     }
     ways
 }
@@ -334,13 +341,24 @@ fn printed(snapshot: &Snapshot) -> BTreeSet<&str> {
     for (_, config) in snapshot.configs() {
         keys.extend(config.labels.iter().map(String::as_str));
     }
-    for rule in snapshot.rules() {
-        for choice in &rule.choices {
-            for binding in choice.shared.iter().chain(choice.own.values()) {
-                if let Some(script) = &binding.script {
-                    keys.extend(Body::labels(script));
-                }
-            }
+    let choices = snapshot.rules().iter().flat_map(|rule| &rule.choices);
+    for binding in choices.map(|choice| &choice.binding) {
+        let script = binding.script.iter();
+        keys.extend(
+            script
+                .flat_map(|script| &script.usage().labels)
+                .map(String::as_str),
+        );
+        let inserted = binding.names.iter().enumerate();
+        for (place, _) in inserted.filter(|(_, name)| !name.exposed) {
+            let shared = binding.shared.iter().map(|shared| &shared.outfit);
+            let outfits = shared.chain(binding.own.iter().flatten());
+            let configs = outfits.filter_map(|outfit| outfit.configs.get(place));
+            keys.extend(
+                configs
+                    .flat_map(|config| &config.labels)
+                    .map(String::as_str),
+            );
         }
     }
     keys
@@ -443,6 +461,6 @@ pub(super) fn labels<'a>(
         .iter()
         .filter_map(|(key, values)| Some((*key, *values.first()?)));
     let pairs = identity.iter().copied().chain(class);
-    let (labels, _) = Labels::from_pairs(pairs, &crate::label::FixedLabels::default()).ok()?;
+    let (labels, _) = Labels::from_pairs(pairs, &FixedLabels::default()).ok()?;
     Some(labels)
 }

@@ -69,66 +69,13 @@ impl Text {
     }
 }
 
-/// What is sent for a script or a config.
+/// What is sent for a config.
 #[derive(Debug)]
 pub enum Body {
     /// Bytes that no label changes.
     Fixed(Text),
     /// A template that is rendered for each request.
     Rendered(Rendering),
-}
-
-impl Body {
-    /// Whether both are the same for every machine, but for the ids in the URLs of configs. Bodies that are not alike may
-    /// still come out the same for some machines, or for all.
-    #[must_use]
-    pub fn is_alike(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Fixed(one), Self::Fixed(other)) => one == other,
-            (Self::Rendered(one), Self::Rendered(other)) => one.is_alike(other),
-            _ => false,
-        }
-    }
-
-    /// The labels that its bytes may depend on, beyond those in the URLs of configs.
-    #[must_use]
-    pub fn labels(&self) -> BTreeSet<&str> {
-        let Self::Rendered(rendering) = self else {
-            return BTreeSet::new();
-        };
-        let texts = rendering.links.iter().filter_map(|(_, link)| match link {
-            Link::Text(config) => Some(&config.labels),
-            Link::Url(_) => None,
-        });
-        let own = rendering.template.usage().labels.iter();
-        own.chain(texts.flatten()).map(String::as_str).collect()
-    }
-}
-
-impl Rendering {
-    fn is_alike(&self, other: &Self) -> bool {
-        let usage = self.template.usage();
-        let names = |scope: &Scope| {
-            [
-                usage.profile_name.then(|| Arc::clone(&scope.profile)),
-                usage.assignment_name.then(|| Arc::clone(&scope.assignment)),
-                usage.machine_name.then(|| scope.machine.as_ref().into()),
-            ]
-        };
-        self.kind == other.kind
-            && self.template.reads_like(&other.template)
-            && names(&self.scope) == names(&other.scope)
-            && self.scope.values.agree(
-                &other.scope.values,
-                usage.values.iter().map(|one| one.path.as_slice()),
-            )
-            && self.links.len() == other.links.len()
-            && self.links.iter().zip(&other.links).all(
-                |((name, link), (other_name, other_link))| {
-                    name == other_name && link.is_alike(other_link)
-                },
-            )
-    }
 }
 
 /// A template with everything it needs but the labels and the base URL.
@@ -142,8 +89,6 @@ pub struct Rendering {
     pub scope: Arc<Scope>,
     /// The configs it names.
     pub links: Vec<(String, Link)>,
-    /// What `config_dir` stands for, where it is used.
-    pub directory: Option<Arc<ConfigDir>>,
 }
 
 /// The names and values that a template sees.
@@ -169,14 +114,6 @@ pub enum Link {
 }
 
 impl Link {
-    fn is_alike(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Url(_), Self::Url(_)) => true,
-            (Self::Text(one), Self::Text(other)) => one.id == other.id,
-            _ => false,
-        }
-    }
-
     /// The config behind the name.
     #[must_use]
     pub fn config(&self) -> &Arc<Config> {
