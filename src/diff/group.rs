@@ -12,6 +12,7 @@ use super::text::{sentence, unified};
 use super::who::{Class, Unit};
 use crate::label::{Identity, Labels};
 use crate::snapshot::Match;
+use crate::template::Template;
 
 /// The most different differences in the same parts of the same Profile that are told one by one. More of them are one
 /// change that looks different for each machine, such as another address.
@@ -320,6 +321,6 @@ fn template(matched: &Match<'_>, part: Part<'_>) -> Option<String> {
         Part::Config(name) => matched.config(name)?.recipe(),
     };
     let templates = recipe.templates().into_iter();
-    let sources = templates.flat_map(|template| template.sources());
+    let sources = templates.flat_map(Template::sources);
     Some(sources.map(|source| &*source.text).collect())
 }

@@ -248,7 +248,7 @@ impl<'s> Comparison<'_, 's> {
             (None, None) => None,
             (None, Some(_)) => Some(Change::Added),
             (Some(_), None) => Some(Change::Removed),
-            (Some(one), Some(other)) => self.body([before, after], Part::Script, [one, other]),
+            (Some(one), Some(other)) => self.body([before, after], Part::Script, &[one, other]),
         };
         parts.extend(script.map(|change| (Part::Script, change)));
         let mut other_id = None;
@@ -278,14 +278,14 @@ impl<'s> Comparison<'_, 's> {
         part: Part<'s>,
         configs: [&Arc<Config>; 2],
     ) -> Option<Change> {
-        let bodies = || configs.map(|config| config.recipe());
+        let recipes = || configs.map(|config| config.recipe());
         let is_for_all = |config: &Arc<Config>| config.labels.is_empty() && !config.prints_base_url;
         let change = if configs.into_iter().all(is_for_all) {
             let key = configs.map(|config| config.id);
             let known = self.memory.configs.get(&key).copied();
             let (change, signature) = known.unwrap_or_else(|| {
                 let outer = std::mem::take(&mut self.signature);
-                let change = self.body(found, part, bodies());
+                let change = self.body(found, part, &recipes());
                 (
                     change,
                     std::mem::replace(&mut self.signature, outer).finish(),
@@ -295,7 +295,7 @@ impl<'s> Comparison<'_, 's> {
             signature.hash(&mut self.signature);
             change
         } else {
-            self.body(found, part, bodies())
+            self.body(found, part, &recipes())
         };
         let [before, after] = configs;
         if before.content_type == after.content_type {
@@ -311,9 +311,9 @@ impl<'s> Comparison<'_, 's> {
         &mut self,
         found: [&Match<'s>; 2],
         part: Part<'s>,
-        recipes: [Recipe<'_>; 2],
+        recipes: &[Recipe<'_>; 2],
     ) -> Option<Change> {
-        let [before, after] = &recipes;
+        let [before, after] = recipes;
         if before.is_alike(after) {
             return None;
         }
@@ -327,7 +327,7 @@ impl<'s> Comparison<'_, 's> {
         if self.memory.tries == 0 {
             return Some(Change::Template);
         }
-        for labels in self.other_labels(&keys, &recipes) {
+        for labels in self.other_labels(&keys, recipes) {
             if self.memory.tries == 0 {
                 break;
             }

@@ -74,18 +74,16 @@ struct Units<'s> {
 
 impl<'s> Units<'s> {
     fn add(&mut self, identities: Identities<'s>, name: &'s str, entry_of: Option<usize>) {
-        let number = match self.known.get(&identities) {
-            Some(number) => *number,
-            None => {
-                self.all.push(Unit {
-                    name: "",
-                    identities: identities.clone(),
-                    is_entry: [false; 2],
-                });
-                self.known.insert(identities, self.all.len() - 1);
-                self.all.len() - 1
-            }
-        };
+        let known = self.known.get(&identities).copied();
+        let number = known.unwrap_or_else(|| {
+            self.all.push(Unit {
+                name: "",
+                identities: identities.clone(),
+                is_entry: [false; 2],
+            });
+            self.known.insert(identities, self.all.len() - 1);
+            self.all.len() - 1
+        });
         let Some(unit) = self.all.get_mut(number) else {
             return;
         };
