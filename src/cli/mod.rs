@@ -1,5 +1,6 @@
 //! The command line: every flag once, with its help, its default and its unit.
 
+mod completions;
 mod credentials;
 mod demo;
 mod diff;
@@ -7,6 +8,7 @@ mod environment;
 mod input;
 mod limits;
 mod render;
+mod schema;
 mod serve;
 mod units;
 mod validate;
@@ -40,6 +42,10 @@ enum Command {
     Render(Box<render::Args>),
     /// Say which machines get something else from one revision than from another, and what
     Diff(Box<diff::Args>),
+    /// Print the JSON Schema of a manifest, for editors
+    Schema(schema::Args),
+    /// Print a script that completes commands and flags in a shell
+    Completions(completions::Args),
 }
 
 /// How a command ended when nothing stood in its way.
@@ -105,6 +111,8 @@ fn run(cli: &Cli, vars: &[(OsString, OsString)]) -> anyhow::Result<Outcome> {
         Command::Validate(args) => validate::run(args),
         Command::Render(args) => render::run(args),
         Command::Diff(args) => diff::run(args),
+        Command::Schema(args) => schema::run(args),
+        Command::Completions(args) => completions::run(args, Cli::command()),
     }
 }
 

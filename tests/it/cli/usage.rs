@@ -5,7 +5,15 @@ use std::collections::BTreeSet;
 use super::{run, source_tree};
 use crate::support::process::run_in;
 
-const COMMANDS: [&str; 5] = ["serve", "demo", "validate", "render", "diff"];
+const COMMANDS: [&str; 7] = [
+    "serve",
+    "demo",
+    "validate",
+    "render",
+    "diff",
+    "schema",
+    "completions",
+];
 
 /// The flags of the boot server that people and scripts rely on.
 const SERVE: [&str; 19] = [
