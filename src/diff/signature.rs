@@ -44,8 +44,16 @@ fn middle<'a>(before: &'a [u8], after: &'a [u8]) -> (&'a [u8], &'a [u8]) {
     let after = after.get(start..).unwrap_or_default();
     let pairs = before.iter().rev().zip(after.iter().rev());
     let same = pairs.take_while(|(a, b)| a == b).count();
+    let starts_word = |text: &[u8]| {
+        let (head, _) = text.split_at(text.len() - same);
+        head.last().is_none_or(is_end)
+    };
     let tail = before.get(before.len() - same..).unwrap_or_default();
-    let kept = tail.iter().position(is_end).unwrap_or(same);
+    let kept = if starts_word(before) && starts_word(after) {
+        0
+    } else {
+        tail.iter().position(is_end).unwrap_or(same)
+    };
     let end = same - kept;
     (
         before.get(..before.len() - end).unwrap_or_default(),
