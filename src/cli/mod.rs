@@ -3,6 +3,7 @@
 mod completions;
 mod credentials;
 mod demo;
+mod diff;
 mod environment;
 mod import;
 mod input;
@@ -40,6 +41,8 @@ enum Command {
     Validate(Box<validate::Args>),
     /// Print what a machine would be sent, byte for byte
     Render(Box<render::Args>),
+    /// Say which machines get something else from one revision than from another, and what
+    Diff(Box<diff::Args>),
     /// Print the JSON Schema of a manifest, for editors
     Schema(schema::Args),
     /// Print a script that completes commands and flags in a shell
@@ -110,6 +113,7 @@ fn run(cli: &Cli, vars: &[(OsString, OsString)]) -> anyhow::Result<Outcome> {
         Command::Demo(args) => demo::run(args, vars),
         Command::Validate(args) => validate::run(args),
         Command::Render(args) => render::run(args),
+        Command::Diff(args) => diff::run(args),
         Command::Schema(args) => schema::run(args),
         Command::Completions(args) => completions::run(args, Cli::command()),
         Command::Import(args) => import::run(args),

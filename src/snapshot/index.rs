@@ -89,6 +89,21 @@ impl Index {
             .ok_or(NoMatch::Unassigned)
     }
 
+    /// The rules that name this value, one for each place where it stands.
+    pub(super) fn naming<'s>(
+        &self,
+        rules: &'s [Rule],
+        identity: Identity,
+        value: &str,
+    ) -> impl Iterator<Item = &'s Rule> {
+        let hits = self.named[identity as usize].iter_hash(hash_of([value].into_iter()));
+        hits.filter_map(move |hit| {
+            let rule = rules.get(hit.rule as usize)?;
+            let entry = rule.entries.get(hit.entry as usize);
+            names(rule, entry, identity, value).then_some(rule)
+        })
+    }
+
     fn find_named<'s>(
         &self,
         rules: &'s [Rule],

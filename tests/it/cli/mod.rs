@@ -2,6 +2,7 @@
 
 mod completions;
 mod demo;
+mod diff;
 mod example;
 mod formats;
 mod gate;

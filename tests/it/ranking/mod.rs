@@ -1,5 +1,6 @@
 //! Who gets what: the compiler and its index against a model that was written from the contract alone.
 
+mod diff;
 mod generate;
 mod model;
 
