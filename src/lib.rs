@@ -8,7 +8,8 @@
 //! | room | may look into | foreign crates that live only here |
 //! |---|---|---|
 //! | `main` | `cli` | |
-//! | `cli/` | `serve`, `poll`, `http`, `publish`, `source`, `state`, `observe`, `manifest`, `compile`, `diagnostic`, `snapshot`, `render`, `label`, `tree` | `clap`, `include_dir` |
+//! | `cli/` | `explain`, `serve`, `poll`, `http`, `publish`, `source`, `state`, `observe`, `manifest`, `compile`, `diagnostic`, `snapshot`, `render`, `label`, `tree` | `clap`, `include_dir` |
+//! | `explain/` | `compile`, `render`, `diagnostic`, `snapshot`, `label`, `tree` | |
 //! | `serve/` | `poll`, `http`, `publish`, `source`, `state`, `observe`, `manifest`, `compile`, `label`, `render`, `tree` | `rustix` |
 //! | `poll/` | `source`, `state`, `compile`, `publish`, `diagnostic`, `snapshot`, `observe`, `tree` | `rand` |
 //! | `source/` | `tree` | `gix`, `jiff`, `reqwest`, `ring`, `rustls`, `ssh_key` |
@@ -44,6 +45,7 @@
 pub mod cli;
 pub mod compile;
 pub mod diagnostic;
+pub mod explain;
 pub mod http;
 pub mod id;
 pub mod label;

@@ -3,8 +3,11 @@
 mod credentials;
 mod demo;
 mod environment;
+mod explain;
 mod input;
+mod labels;
 mod limits;
+mod print;
 mod render;
 mod serve;
 mod units;
@@ -37,6 +40,8 @@ enum Command {
     Validate(Box<validate::Args>),
     /// Print what a machine would be sent, byte for byte
     Render(Box<render::Args>),
+    /// Say why a machine gets what it gets
+    Explain(Box<explain::Args>),
 }
 
 /// How a command ended when nothing stood in its way.
@@ -101,6 +106,7 @@ fn run(cli: &Cli, vars: &[(OsString, OsString)]) -> anyhow::Result<Outcome> {
         Command::Demo(args) => demo::run(args, vars),
         Command::Validate(args) => validate::run(args),
         Command::Render(args) => render::run(args),
+        Command::Explain(args) => explain::run(args),
     }
 }
 

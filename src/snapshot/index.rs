@@ -5,7 +5,7 @@
 //! repository has *sets of keys*; the number of machines and Assignments does not enter.
 
 use std::cmp::Reverse;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use crate::label::{Identity, Labels};
@@ -67,6 +67,18 @@ impl Index {
             .or_else(|| find_class(&self.classes, rules, labels))
             .or_else(|| find_class(&self.defaults, rules, labels))
             .ok_or(NoMatch::Unassigned)
+    }
+
+    /// The entries of `machines` that list an identity which the machine sent, by their rule and place, in order.
+    pub(super) fn entries(&self, labels: &Labels) -> BTreeSet<(usize, usize)> {
+        let values = Identity::ALL.into_iter().flat_map(|identity| {
+            let table = &self.named[identity as usize];
+            sent(labels, identity).filter_map(|value| table.get(value))
+        });
+        values
+            .flatten()
+            .filter_map(|(rule, entry)| Some((*rule as usize, (*entry)? as usize)))
+            .collect()
     }
 
     /// Selectors with identity keys are found by the strongest of them.

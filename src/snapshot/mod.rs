@@ -1,6 +1,7 @@
 //! The compiled, indexed, immutable result: who gets what, answered without a lock and without a look at the fleet's size.
 
 mod config;
+mod explain;
 mod index;
 mod rule;
 
@@ -12,6 +13,9 @@ use crate::label::Labels;
 use crate::tree::Revision;
 
 pub use config::{Body, Config, ConfigDir, Link, Rendering, Scope, Text, is_script};
+pub use explain::{
+    Candidate, Explanation, FailedKey, Lost, MAX_NEAR_MISSES, ProfileCandidate, Rank, Step, Verdict,
+};
 pub use rule::{Binding, Choice, Entry, Rule, SelectorValues, Tier};
 
 use index::Index;
@@ -143,6 +147,12 @@ impl Snapshot {
             entry,
             binding,
         })
+    }
+
+    /// The Assignments, by name.
+    #[must_use]
+    pub fn rules(&self) -> &[Rule] {
+        &self.contents.rules
     }
 
     /// A config by its id.

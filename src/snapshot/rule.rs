@@ -18,6 +18,18 @@ pub enum Tier {
     Default,
 }
 
+impl Tier {
+    /// The tier as people and programs read it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Named => "named",
+            Self::Class => "class",
+            Self::Default => "default",
+        }
+    }
+}
+
 /// A label and the values that are accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SelectorValues {
@@ -62,7 +74,15 @@ impl Entry {
     /// Whether the machine sent valid values of a key that this entry has, and none of them is the entry's.
     #[must_use]
     pub fn is_contradicted(&self, labels: &Labels) -> bool {
-        self.identities.iter().any(|(identity, values)| {
+        self.contradicted(labels).next().is_some()
+    }
+
+    /// The keys by which this machine is another one, with the values of the entry.
+    pub fn contradicted(
+        &self,
+        labels: &Labels,
+    ) -> impl Iterator<Item = &(Identity, Vec<Box<str>>)> {
+        self.identities.iter().filter(move |(identity, values)| {
             let is_listed = |sent: &str| values.iter().any(|value| **value == *sent);
             if *identity == Identity::Mac {
                 labels.macs().len() > 0 && !labels.macs().any(is_listed)
@@ -129,13 +149,25 @@ pub struct Choice {
 
 impl Choice {
     fn suits(&self, labels: &Labels) -> bool {
-        self.requires.iter().all(|(key, value)| {
+        self.differing(labels).next().is_none()
+    }
+
+    /// The required labels of which the machine sent something else.
+    pub fn differing(&self, labels: &Labels) -> impl Iterator<Item = &(String, String)> {
+        self.requires.iter().filter(move |(key, value)| {
             if key == Identity::Mac.key() {
-                labels.macs().len() == 0 || labels.macs().any(|sent| sent == value)
+                labels.macs().len() > 0 && !labels.macs().any(|sent| sent == value)
             } else {
-                labels.get(key).is_none_or(|sent| sent == value)
+                labels.get(key).is_some_and(|sent| sent != value)
             }
         })
+    }
+
+    /// The Profile's name; `None` where nobody can be bound to it.
+    #[must_use]
+    pub fn profile(&self) -> Option<&str> {
+        let any = self.shared.as_ref().or_else(|| self.own.values().next());
+        any.map(|binding| &*binding.scope.profile)
     }
 
     pub(super) fn binding(&self, entry: Option<usize>) -> Option<&Binding> {
