@@ -2,10 +2,8 @@
 
 use std::io::Write as _;
 
-use clap::ValueEnum;
-
 use super::input::Input;
-use super::{Outcome, labels, print};
+use super::{Format, Outcome, labels, print};
 use crate::compile::provenance;
 use crate::explain::Report;
 use crate::render::BaseUrl;
@@ -29,12 +27,6 @@ pub(super) struct Args {
     // Last, since the heading of its limits would cover whatever follows.
     #[command(flatten)]
     input: Input,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Format {
-    Human,
-    Json,
 }
 
 /// Prints the explanation.

@@ -7,9 +7,11 @@ mod explain;
 mod input;
 mod labels;
 mod limits;
+mod list;
 mod print;
 mod render;
 mod serve;
+mod table;
 mod units;
 mod validate;
 
@@ -18,7 +20,7 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
-use clap::{CommandFactory as _, Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum};
 
 pub use environment::with_environment;
 
@@ -42,6 +44,17 @@ enum Command {
     Render(Box<render::Args>),
     /// Say why a machine gets what it gets
     Explain(Box<explain::Args>),
+    /// List the Profiles, the Assignments or the machines
+    List(Box<list::Args>),
+}
+
+/// How a command that explains or lists prints.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Format {
+    /// Text for people.
+    Human,
+    /// One JSON document.
+    Json,
 }
 
 /// How a command ended when nothing stood in its way.
@@ -107,6 +120,7 @@ fn run(cli: &Cli, vars: &[(OsString, OsString)]) -> anyhow::Result<Outcome> {
         Command::Validate(args) => validate::run(args),
         Command::Render(args) => render::run(args),
         Command::Explain(args) => explain::run(args),
+        Command::List(args) => list::run(args),
     }
 }
 

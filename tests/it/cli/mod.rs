@@ -2,6 +2,8 @@
 
 mod demo;
 mod example;
+mod explain;
+mod list;
 mod render;
 mod usage;
 mod validate;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::{run, source_tree};
 use crate::support::process::run_in;
 
-const COMMANDS: [&str; 4] = ["serve", "demo", "validate", "render"];
+const COMMANDS: [&str; 6] = ["serve", "demo", "validate", "render", "explain", "list"];
 
 /// The flags of the boot server that people and scripts rely on.
 const SERVE: [&str; 19] = [
@@ -84,6 +84,8 @@ fn the_limits_of_a_repository_are_the_same_for_every_command() {
     );
     assert_eq!(limits("validate"), serve);
     assert_eq!(limits("render"), serve);
+    assert_eq!(limits("explain"), serve);
+    assert_eq!(limits("list"), serve);
 }
 
 #[test]
