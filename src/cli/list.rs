@@ -210,10 +210,10 @@ fn profiles_of(rule: &Rule) -> impl Iterator<Item = &str> {
 }
 
 fn identities(entry: &Entry) -> String {
-    let all = entry.identities.iter().flat_map(|(key, values)| {
-        let one = move |value: &Box<str>| format!("{key}={value}");
-        values.iter().map(one)
-    });
+    let all = entry
+        .identities
+        .iter()
+        .flat_map(|(key, values)| values.iter().map(move |value| format!("{key}={value}")));
     all.collect::<Vec<_>>().join(" ")
 }
 

@@ -51,9 +51,7 @@ enum Command {
 /// How a command that explains or lists prints.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Format {
-    /// Text for people.
     Human,
-    /// One JSON document.
     Json,
 }
 

@@ -392,17 +392,17 @@ fn lay(
 ) {
     for (key, value) in over {
         path.push(key.clone());
-        match (entries.get_mut(key).map(|node| &mut node.content), value) {
-            (Some(Content::Map(below)), Value::Object(above)) => lay(below, above, path, origins),
-            _ => {
-                let mut node = Node::new(value, path, origins);
-                if let Some(replaced) = entries.remove(key) {
-                    let mut gone = Vec::new();
-                    replaced.flatten(path, &mut gone);
-                    node.under = gone.into_iter().flat_map(overridden).collect();
-                }
-                entries.insert(key.clone(), node);
+        let known = entries.get_mut(key).map(|node| &mut node.content);
+        if let (Some(Content::Map(below)), Value::Object(above)) = (known, value) {
+            lay(below, above, path, origins);
+        } else {
+            let mut node = Node::new(value, path, origins);
+            if let Some(replaced) = entries.remove(key) {
+                let mut gone = Vec::new();
+                replaced.flatten(path, &mut gone);
+                node.under = gone.into_iter().flat_map(overridden).collect();
             }
+            entries.insert(key.clone(), node);
         }
         path.pop();
     }

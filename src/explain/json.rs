@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use crate::compile::{Place, Source};
 use crate::render::RenderError;
-use crate::snapshot::{Candidate, FailedKey, Lost, Verdict};
+use crate::snapshot::{Candidate, FailedKey, Lost, NoMatch, Verdict};
 
 use super::Report;
 
@@ -20,7 +20,7 @@ impl Report<'_> {
             "labels": self.label_map(),
             "dropped": self.dropped_list(),
             "outcome": self.outcome(),
-            "assignment": matched.map(|one| one.assignment()),
+            "assignment": self.assignment(),
             "machine": matched.and_then(|one| one.machine()),
             "profile": matched.map(|one| one.profile()),
             "candidates": self.candidates(),
@@ -33,6 +33,15 @@ impl Report<'_> {
             "configs": self.config_list(),
         });
         format!("{document:#}\n")
+    }
+
+    /// The Assignment that won, even if it gives the machine nothing.
+    fn assignment(&self) -> Option<&str> {
+        match &self.explanation.outcome {
+            Ok(matched) => Some(matched.assignment()),
+            Err(NoMatch::NoProfile { assignment }) => Some(assignment),
+            Err(NoMatch::IdentityConflict { .. } | NoMatch::Unassigned) => None,
+        }
     }
 
     /// Every key with a list, since `mac` may have several values.

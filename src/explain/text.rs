@@ -47,7 +47,7 @@ impl Report<'_> {
             wrapped(
                 out,
                 2,
-                &format!("{key} = {value}: dropped, it {}", one.reason),
+                &format!("{key} = \"{value}\": dropped, it {}", one.reason),
             );
         }
         if self.labels.iter().next().is_none() {
@@ -245,14 +245,14 @@ impl Report<'_> {
         }
         out.push_str("\nvalues\n");
         for one in all {
-            let value = format!("{} = {}", one.path.join("."), shown_value(&one.value));
+            let value = format!("{} = {}", shown_path(&one.path), shown_value(&one.value));
             with_source(out, 2, &value, &one.source);
             for under in &one.under {
                 let value = shown_value(&under.value);
                 let value = if under.path == one.path {
                     format!("over {value}")
                 } else {
-                    format!("over {} = {value}", under.path.join("."))
+                    format!("over {} = {value}", shown_path(&under.path))
                 };
                 with_source(out, 6, &value, &under.source);
             }
@@ -368,7 +368,7 @@ fn wanted(values: &[Box<str>]) -> String {
         .collect();
     match values.len().saturating_sub(NAMED_VALUES) {
         0 => named.join(" or "),
-        more => format!("{} or one of {more} more", named.join(", ")),
+        more => format!("{} or {more} more", named.join(", ")),
     }
 }
 
@@ -392,6 +392,19 @@ fn with_source(out: &mut String, indent: usize, value: &str, source: &Source) {
     } else {
         writeln!(out, "{blank}{value}\n{blank}    ({source})")
     };
+}
+
+/// Keys between dots; one that a dot or a blank would make ambiguous as JSON.
+fn shown_path(path: &[String]) -> String {
+    let is_plain = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-');
+    let keys = path.iter().map(|key| {
+        if !key.is_empty() && key.chars().all(is_plain) {
+            key.clone()
+        } else {
+            Value::from(key.as_str()).to_string()
+        }
+    });
+    keys.collect::<Vec<_>>().join(".")
 }
 
 /// A value as JSON on one line, cut where it is long.

@@ -16,7 +16,8 @@ pub const MAX_NEAR_MISSES: usize = 10;
 pub struct Explanation<'a> {
     /// What [`Snapshot::find`] says.
     pub outcome: Result<Match<'a>, NoMatch<'a>>,
-    /// All that match, in rank order; then those that nearly match, the nearest first.
+    /// All that match, in rank order; then those that nearly match, the nearest first. Those that share no label with the
+    /// machine are among these only where nothing matches.
     pub candidates: Vec<Candidate<'a>>,
     /// How many more nearly match.
     pub more: usize,
@@ -206,6 +207,10 @@ impl Snapshot {
         let is_conflict = matches!(outcome, Err(NoMatch::IdentityConflict { .. }));
         matching.sort_by_key(|one| one.rank);
         judge(&mut matching, is_conflict);
+        if !matching.is_empty() {
+            // Who looks at a machine that gets something is not helped by those that share nothing with it.
+            near.retain(|one| !one.matched.is_empty());
+        }
         near.sort_by_key(|one| (distance(one), one.rank));
         let more = near.len().saturating_sub(MAX_NEAR_MISSES);
         near.truncate(MAX_NEAR_MISSES);

@@ -1,9 +1,12 @@
 //! `gitboot explain`.
 
+use gitboot::explain::Report;
+use gitboot::label::{FixedLabels, Labels};
+use gitboot::render::BaseUrl;
 use serde_json::Value;
 
 use super::{GOOD, run, source_tree};
-use crate::support::fixture::golden;
+use crate::support::fixture::{golden, snapshot};
 use crate::support::git::Repository;
 use crate::support::process::{Ran, run_in};
 
@@ -85,6 +88,11 @@ spec: {profile: disk, subjectSelectors: {rack: r1, site: lab}}
 ---
 apiVersion: gitboot.dev/v1alpha1
 kind: Assignment
+metadata: {name: room}
+spec: {profile: disk, subjectSelectors: {room: "7", site: lab}}
+---
+apiVersion: gitboot.dev/v1alpha1
+kind: Assignment
 metadata: {name: rest}
 spec: {profile: disk, isDefault: true, subjectSelectors: {platform: [efi, pcbios]}}
 "##;
@@ -121,7 +129,7 @@ const M1: &str = "--label=mac=52:54:00:00:00:01";
 #[test]
 fn everything_that_ranks_is_explained() {
     let repo = fleet();
-    let cases: [&[&str]; 5] = [
+    let cases: [&[&str]; 7] = [
         // Keys, priority, tier; labels of every kind.
         &[
             M1,
@@ -136,6 +144,12 @@ fn everything_that_ranks_is_explained() {
             "--label=uuid={10000000-0000-4000-8000-00000000000B}",
             "--label=mac=5254.0000.000b",
         ],
+        &[
+            "--label=mac=52:54:00:00:00:0c",
+            "--label=mac=52:54:00:00:00:0b",
+        ],
+        // The name.
+        &["--label=rack=r1", "--label=room=7", "--label=site=lab"],
         // The Profile by the machine's own label.
         &["--label=product=Board 7", "--label=arch=amd64"],
         // Configs without a script.
@@ -202,6 +216,75 @@ fn machines_of_the_example_are_explained() {
         (format!("{} example-repo", args.join(" ")), ran)
     });
     check("example.txt", runs);
+}
+
+/// Values by every way into a file: a `List`, anchors, merge keys, long and odd ones.
+const PLACES: &str = r##"# One list of everything.
+apiVersion: v1
+kind: List
+items:
+  - apiVersion: gitboot.dev/v1alpha1
+    kind: Profile
+    metadata: {name: disk}
+    spec:
+      ipxe: "#!ipxe\n"
+      values:
+        defaults: &defaults
+          dns: 192.0.2.53
+          proxy: {host: p, port: 3128}
+        net:
+          <<: *defaults
+          dns: 192.0.2.54
+        alias: *defaults
+        "odd.key":
+          "": true
+        long: "日本語日本語日本語日本語日本語日本語日本語日本語日本語日本語日本語日本語日本語日本語日本語日本語日本語日本語日本語日本語日本語日本語日本語日本語日本語日本語日本語日本語日本語日本語日本語日本語日本語日本語日本語日本語日本語"
+        text: |
+          two
+          lines
+  - apiVersion: gitboot.dev/v1alpha1
+    kind: Assignment
+    metadata: {name: rest}
+    spec:
+      profile: disk
+      valuesFrom: [{file: one.yaml}, {file: two.yaml}, {file: one.yaml}]
+      isDefault: true
+      values:
+        net: null
+"##;
+
+#[test]
+fn values_stand_where_they_are_written() {
+    let repo = Repository::with_files(&[
+        ("all.yaml", PLACES),
+        ("one.yaml", "\u{feff}# one\nnet:\n  dns: one\n"),
+        ("two.yaml", "---\nnet:\n  proxy: [a,\n    b]\n  dns: two\n"),
+    ]);
+    let run = ("".to_owned(), explain(&repo, &[]));
+    check("places.txt", std::iter::once(run));
+}
+
+#[test]
+fn a_snapshot_explains_without_its_files() {
+    let snapshot = snapshot(&format!("//- good.yaml\n{GOOD}"));
+    let pairs = [("mac", "52:54:00:ab:cd:ef"), ("uuid", "junk")];
+    let (labels, dropped) = Labels::from_pairs(pairs, &FixedLabels::default()).unwrap();
+    let base = BaseUrl::parse("http://boot.example").unwrap();
+    let explanation = snapshot.explain(&labels);
+    let report = Report::new(
+        snapshot.revision(),
+        (&labels, &dropped),
+        &explanation,
+        None,
+        &base,
+    );
+    let said: Value = serde_json::from_str(&report.json()).unwrap();
+    assert_eq!(said["assignment"], "rack");
+    assert_eq!(said["dropped"][0]["reason"], "malformed_uuid");
+    assert_eq!(said["candidates"][0]["machine"], "x1");
+    assert_eq!(said["candidates"][0]["path"], Value::Null);
+    assert_eq!(said["configs"][0]["name"], "motd");
+    assert!(report.text().contains("\n  1. `rack`, machine `x1`\n"));
 }
 
 #[test]
@@ -332,4 +415,31 @@ fn manifests_with_errors_are_told_as_by_validate() {
     assert_eq!(explain(&repo, &head).code, Some(0));
     let bad = explain(&repo, &["--label=mac"]);
     assert_eq!((bad.code, bad.stdout.as_str()), (Some(64), ""));
+}
+
+#[test]
+fn the_readme_shows_what_is_printed() {
+    let readme = std::fs::read_to_string(source_tree().join("README.md")).unwrap();
+    let mut shown = 0;
+    for block in readme.split("```\n") {
+        let command = block
+            .lines()
+            .next()
+            .and_then(|line| line.strip_prefix("$ gitboot "));
+        let Some(command) =
+            command.filter(|one| one.starts_with("explain") || one.starts_with("list"))
+        else {
+            continue;
+        };
+        let (_, printed) = block.split_once('\n').unwrap();
+        let ran = run(&command.split(' ').collect::<Vec<_>>());
+        // A script at the end may be left out.
+        let expected = match printed.strip_suffix("…\n") {
+            Some(start) => ran.stdout.get(..start.len()).unwrap_or("").to_owned() + "…\n",
+            None => ran.stdout,
+        };
+        assert_eq!(printed, expected, "{command}");
+        shown += 1;
+    }
+    assert!(shown >= 3, "{shown}");
 }

@@ -206,7 +206,9 @@ fn check_explanation(
     }
     let (mut expected, expected_contradicted) = repository.order(machine);
     if matches!(explanation.outcome, Err(NoMatch::IdentityConflict { .. })) {
-        expected.iter_mut().for_each(|(.., step)| *step = None);
+        for (.., step) in &mut expected {
+            *step = None;
+        }
     }
     prop_assert_eq!(ranked, expected, "{:?}", machine);
     if explanation.more == 0 {
