@@ -29,9 +29,13 @@ pub(super) fn write_table<const N: usize>(
 }
 
 fn write_row(out: &mut impl Write, cells: &[String], room: &[usize]) -> io::Result<()> {
+    // Blanks are written before a cell and not behind it, so that no line ends in any.
     let mut blank = 0;
     for (cell, room) in cells.iter().zip(room) {
-        // Blanks before a cell and not behind it: no line ends in any.
+        if cell.is_empty() {
+            blank += room + 2;
+            continue;
+        }
         write!(out, "{:blank$}{cell}", "")?;
         blank = room.saturating_sub(width(cell)) + 2;
     }

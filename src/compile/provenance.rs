@@ -536,7 +536,6 @@ mod tests {
                 for key in &one.path {
                     origin = &origin[key];
                 }
-                // A map that is empty in its layer may have been filled and emptied by none.
                 prop_assert_eq!(origin, &one.value);
                 put(&mut rebuilt, &one.path, one.value);
             }

@@ -260,7 +260,7 @@ fn values_stand_where_they_are_written() {
         ("one.yaml", "\u{feff}# one\nnet:\n  dns: one\n"),
         ("two.yaml", "---\nnet:\n  proxy: [a,\n    b]\n  dns: two\n"),
     ]);
-    let run = ("".to_owned(), explain(&repo, &[]));
+    let run = (String::new(), explain(&repo, &[]));
     check("places.txt", std::iter::once(run));
 }
 
