@@ -12,7 +12,7 @@
 //! | `explain/` | `compile`, `render`, `diagnostic`, `snapshot`, `label`, `tree` | |
 //! | `serve/` | `poll`, `http`, `publish`, `source`, `state`, `observe`, `manifest`, `compile`, `label`, `render`, `tree` | `rustix` |
 //! | `poll/` | `source`, `state`, `compile`, `publish`, `diagnostic`, `snapshot`, `observe`, `tree` | `rand` |
-//! | `source/` | `tree` | `gix`, `jiff`, `reqwest`, `ring`, `rustls`, `ssh_key` |
+//! | `source/` | `tree` | `gix`, `httpdate`, `jiff`, `reqwest`, `ring`, `rustls`, `ssh_key` |
 //! | `state/` | `tree` | `sha2` |
 //! | `tree` | | |
 //! | `manifest/` | `tree`, `diagnostic`, `label`, `template` | `serde_yaml`, `ignore` |

@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
 use crate::label::{Labels, encode_query};
-use crate::snapshot::{Body, Config, ConfigDir, Link, Match, Rendering, is_script};
-use crate::template::{Context, Kind, Problem};
-use crate::tree::Revision;
+use crate::snapshot::{Body, Config, ConfigDir, Link, Match, Rendering, Script, is_script};
+use crate::template::{Context, Kind, Problem, Template};
 
 /// What URLs start with: scheme, authority and perhaps a path, without a slash at the end.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,8 +74,13 @@ pub enum RenderError {
 /// # Errors
 /// The Profile has none, or it cannot be rendered for these labels.
 pub fn script(matched: &Match<'_>, labels: &Labels, base: &BaseUrl) -> Result<Bytes, RenderError> {
-    let script = matched.script().ok_or(RenderError::NoScript)?;
-    let bytes = body(script, labels, base, Some(matched.snapshot().revision()))?;
+    let bytes = match matched.script().ok_or(RenderError::NoScript)? {
+        Script::Ready(text) => text.with_base_url(base.as_str()),
+        Script::Template(template) => {
+            let text = script_text(matched, template, labels, base);
+            text.map(Bytes::from).map_err(failed)?
+        }
+    };
     if is_script(&bytes) {
         Ok(bytes)
     } else {
@@ -90,67 +95,97 @@ pub fn script(matched: &Match<'_>, labels: &Labels, base: &BaseUrl) -> Result<By
 /// # Errors
 /// It cannot be rendered for these labels.
 pub fn config(config: &Config, labels: &Labels, base: &BaseUrl) -> Result<Bytes, RenderError> {
-    body(&config.body, labels, base, None)
-}
-
-fn body(
-    body: &Body,
-    labels: &Labels,
-    base: &BaseUrl,
-    revision: Option<&Revision>,
-) -> Result<Bytes, RenderError> {
-    match body {
+    match &config.body {
         Body::Fixed(text) => Ok(text.with_base_url(base.as_str())),
         Body::Rendered(rendering) => {
-            let text = render(rendering, rendering.kind, labels, base, revision);
-            text.map(Bytes::from).map_err(|Problem { place, kind }| {
-                RenderError::Failed(format!(
-                    "`{}`, byte {}: {kind:?}",
-                    place.path, place.range.start
-                ))
-            })
+            let text = config_text(rendering, rendering.kind, labels, base);
+            text.map(Bytes::from).map_err(failed)
         }
     }
 }
 
-fn render(
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "the shape that `map_err` wants"
+)]
+fn failed(Problem { place, kind }: Problem) -> RenderError {
+    let (path, start) = (&place.path, place.range.start);
+    RenderError::Failed(format!("`{path}`, byte {start}: {kind:?}"))
+}
+
+fn script_text(
+    matched: &Match<'_>,
+    template: &Template,
+    labels: &Labels,
+    base: &BaseUrl,
+) -> Result<String, Problem> {
+    let names = template.usage().configs.iter();
+    let links = names.filter_map(|name| Some((name, matched.link(name)?)));
+    let configs = texts(links, Kind::Script, labels, base)?;
+    let directory = matched
+        .directory()
+        .map(|directory| directory_url(directory, labels, base));
+    template.render(
+        Kind::Script,
+        &Context {
+            labels,
+            values: matched.values(),
+            configs: &configs,
+            config_dir: directory.as_deref().unwrap_or(""),
+            base_url: base.as_str(),
+            profile: matched.profile(),
+            assignment: matched.assignment(),
+            machine: matched.machine().unwrap_or(""),
+            revision: matched.snapshot().revision().as_str(),
+        },
+    )
+}
+
+fn config_text(
     rendering: &Rendering,
     kind: Kind,
     labels: &Labels,
     base: &BaseUrl,
-    revision: Option<&Revision>,
 ) -> Result<String, Problem> {
-    let mut configs = BTreeMap::new();
-    for (name, link) in &rendering.links {
-        let text = match link {
-            Link::Url(config) => config_url(config, labels, base),
-            Link::Text(config) => match &config.body {
-                Body::Fixed(text) => {
-                    String::from_utf8_lossy(&text.with_base_url(base.as_str())).into_owned()
-                }
-                Body::Rendered(inner) => render(inner, kind, labels, base, None)?,
-            },
-        };
-        configs.insert(name.clone(), text);
-    }
-    let directory = rendering
-        .directory
-        .as_ref()
-        .map(|directory| directory_url(directory, labels, base));
+    let links = rendering.links.iter().map(|(name, link)| match link {
+        Link::Url(config) => (name, (config, true)),
+        Link::Text(config) => (name, (config, false)),
+    });
+    let configs = texts(links, kind, labels, base)?;
+    let scope = &rendering.scope;
     rendering.template.render(
         kind,
         &Context {
             labels,
-            values: &rendering.scope.values,
+            values: &scope.values,
             configs: &configs,
-            config_dir: directory.as_deref().unwrap_or(""),
+            config_dir: "",
             base_url: base.as_str(),
-            profile: &rendering.scope.profile,
-            assignment: &rendering.scope.assignment,
-            machine: &rendering.scope.machine,
-            revision: revision.map_or("", Revision::as_str),
+            profile: &scope.profile,
+            assignment: &scope.assignment,
+            machine: &scope.machine,
+            revision: "",
         },
     )
+}
+
+/// What the names of configs print: the URL, or the text of one that may not be fetched.
+fn texts<'c>(
+    links: impl Iterator<Item = (&'c String, (&'c Arc<Config>, bool))>,
+    kind: Kind,
+    labels: &Labels,
+    base: &BaseUrl,
+) -> Result<BTreeMap<String, String>, Problem> {
+    let text = |(config, exposed): (&Arc<Config>, bool)| match &config.body {
+        _ if exposed => Ok(config_url(config, labels, base)),
+        Body::Fixed(text) => {
+            Ok(String::from_utf8_lossy(&text.with_base_url(base.as_str())).into_owned())
+        }
+        Body::Rendered(inner) => config_text(inner, kind, labels, base),
+    };
+    links
+        .map(|(name, link)| Ok((name.clone(), text(link)?)))
+        .collect()
 }
 
 /// A config's URL: its id, and the labels that its bytes depend on.

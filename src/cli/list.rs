@@ -9,8 +9,9 @@ use serde_json::json;
 use super::input::{Input, Loaded};
 use super::table::{write_json, write_table};
 use super::{Format, Outcome, print};
+use crate::label::Entry;
 use crate::manifest::{Locator, Origin, Part, Profile};
-use crate::snapshot::{Entry, Rule, Snapshot};
+use crate::snapshot::{Rule, Snapshot};
 
 /// How many values of a selector's key are shown in a table; the rest are counted.
 const SHOWN_VALUES: usize = 2;
@@ -187,11 +188,10 @@ fn machines(
         Format::Json => write_json(
             out,
             all.map(|(entry, rule, origin)| {
-                let identities: BTreeMap<_, _> = entry
-                    .identities
-                    .iter()
-                    .map(|(key, values)| (key.key(), values))
-                    .collect();
+                let mut identities: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+                for (identity, value) in entry.identities.iter() {
+                    identities.entry(identity.key()).or_default().push(value);
+                }
                 json!({
                     "name": Some(&*entry.name).filter(|name| !name.is_empty()),
                     "identities": identities,
@@ -206,14 +206,12 @@ fn machines(
 
 /// The Profiles that an Assignment may mean.
 fn profiles_of(rule: &Rule) -> impl Iterator<Item = &str> {
-    rule.choices.iter().filter_map(|choice| choice.profile())
+    rule.choices.iter().map(|choice| &*choice.binding.profile)
 }
 
 fn identities(entry: &Entry) -> String {
-    let all = entry
-        .identities
-        .iter()
-        .flat_map(|(key, values)| values.iter().map(move |value| format!("{key}={value}")));
+    let all = entry.identities.iter();
+    let all = all.map(|(identity, value)| format!("{identity}={value}"));
     all.collect::<Vec<_>>().join(" ")
 }
 

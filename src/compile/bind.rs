@@ -1,18 +1,20 @@
 //! Assignments meet Profiles: every Assignment, and every machine with values of its own, gets its binding.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
 use crate::diagnostic::Diagnostic;
 use crate::manifest::{Assignment, Locator, Machine, Manifests};
-use crate::snapshot::{Binding, Choice, Entry, Rule, Scope, SelectorValues};
-use crate::template::{Values, look_up};
+use crate::snapshot::{
+    Binding, Choice, ConfigName, Outfit, Rule, Scope, SelectorValues, Shared, Text,
+};
+use crate::template::{Keys, Values, look_up};
 use crate::tree::Revision;
 
 use super::Bound;
-use super::body::{Bodies, Built, Setting, exposed};
+use super::body::{Bodies, Built, Setting};
 use super::complaint::{Complaint, Told};
 use super::content::{Contents, Loaded, LoadedBody};
 use super::rank::tier;
@@ -24,6 +26,9 @@ pub(super) struct Binder<'a> {
     contents: &'a Contents<'a>,
     bodies: Bodies<'a>,
     rules: Vec<Rule>,
+    keys: Keys,
+    /// The names of configs, by the Profile's place.
+    names: HashMap<usize, Arc<[ConfigName]>>,
 }
 
 /// For whom something is bound.
@@ -32,20 +37,17 @@ pub(super) struct Whom<'a> {
     pub(super) profile: usize,
     pub(super) loaded: &'a Loaded<'a>,
     pub(super) assignment: &'a str,
-    pub(super) machine: Option<(usize, &'a Machine)>,
+    pub(super) machine: Option<Machine<'a>>,
 }
 
 impl std::fmt::Display for Whom<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.machine {
+        match self.machine.map(|machine| (machine.name(), machine.place)) {
             None => write!(f, "Assignment `{}`", self.assignment),
-            Some((
-                _,
-                Machine {
-                    name: Some(name), ..
-                },
-            )) => write!(f, "machine `{name}` of Assignment `{}`", self.assignment),
-            Some((place, _)) => write!(
+            Some((Some(name), _)) => {
+                write!(f, "machine `{name}` of Assignment `{}`", self.assignment)
+            }
+            Some((None, place)) => write!(
                 f,
                 "machine {} of Assignment `{}`",
                 place + 1,
@@ -69,6 +71,8 @@ impl<'a> Binder<'a> {
             contents,
             bodies: Bodies::new(revision),
             rules: Vec::new(),
+            keys: Keys::default(),
+            names: HashMap::new(),
         };
         let mut used = BTreeSet::new();
         for ((assignment, candidates), values) in manifests
@@ -138,7 +142,7 @@ impl<'a> Binder<'a> {
                         .collect(),
                 })
                 .collect(),
-            entries: assignment.machines.iter().map(entry).collect(),
+            entries: Arc::clone(assignment.machines.entries()),
             choices,
         });
     }
@@ -150,53 +154,96 @@ impl<'a> Binder<'a> {
         candidate: &Candidate,
         base: &Map<String, Value>,
     ) -> Choice {
-        let mut choice = Choice {
-            requires: candidate.requires.clone(),
-            shared: None,
-            own: BTreeMap::new(),
+        let machines = &assignment.machines;
+        let loaded = whom.loaded;
+        let profile: Arc<str> = loaded.profile.name.as_str().into();
+        let scope = Scope {
+            profile: Arc::clone(&profile),
+            assignment: whom.assignment.into(),
+            machine: Box::default(),
+            values: Values::from_json(&Value::Object(base.clone())),
         };
-        let names_machine = bodies(whom.loaded).any(|(_, body)| {
+        let names_machine = bodies(loaded).any(|(_, body)| {
             body.template
                 .as_ref()
                 .is_some_and(|one| one.usage().machine_name)
         });
-        let has_own = |machine: &Machine| {
-            !machine.values.is_empty() || (names_machine && machine.name.is_some())
+        let has_own = |machine: Machine<'_>| {
+            machine.has_values() || (names_machine && machine.name().is_some())
         };
-        for (place, machine) in assignment
-            .machines
-            .iter()
-            .enumerate()
-            .filter(|(_, machine)| has_own(machine))
-        {
+        let mut own = Vec::new();
+        let mut last: Option<Outfit> = None;
+        for machine in machines.iter().filter(|machine| has_own(*machine)) {
+            let over = machine.values();
             let mut values = base.clone();
-            merge(&mut values, &machine.values);
-            let whom = Whom {
-                machine: Some((place, machine)),
-                ..whom
+            merge(&mut values, &over);
+            let scope = Scope {
+                machine: machine.entry.name.clone(),
+                values: if over.is_empty() {
+                    scope.values.clone()
+                } else {
+                    scope.values.with(&over, &mut self.keys)
+                },
+                profile: Arc::clone(&scope.profile),
+                assignment: Arc::clone(&scope.assignment),
             };
-            if let Ok(binding) = self.binding(whom, values) {
-                choice.own.insert(place, Arc::new(binding));
+            let machine = Some(machine);
+            let bound = self.outfit(Whom { machine, ..whom }, scope, values);
+            if let (Ok((mut outfit, _)), Some(machine)) = (bound, machine) {
+                outfit.share(last.as_ref());
+                last = Some(outfit.clone());
+                own.resize_with(machines.len(), || None);
+                if let Some(place) = own.get_mut(machine.place) {
+                    *place = Some(outfit);
+                }
             }
         }
-        if assignment.machines.is_empty() || !assignment.machines.iter().all(has_own) {
-            choice.shared = self.binding(whom, base.clone()).ok().map(Arc::new);
+        let shared = if machines.is_empty() || !machines.iter().all(has_own) {
+            let bound = self.outfit(whom, scope, base.clone()).ok();
+            bound.map(|(outfit, script)| Shared { outfit, script })
+        } else {
+            None
+        };
+        Choice {
+            requires: candidate.requires.clone(),
+            binding: Binding {
+                profile,
+                script: loaded
+                    .script
+                    .as_ref()
+                    .and_then(|body| body.template.clone()),
+                names: self.names(&whom),
+                shared,
+                own: own.into(),
+            },
         }
-        choice
     }
 
-    fn binding(&mut self, whom: Whom<'a>, values: Map<String, Value>) -> Result<Binding, Told> {
+    /// The names of a Profile's configs; all that use the Profile share them.
+    fn names(&mut self, whom: &Whom<'_>) -> Arc<[ConfigName]> {
+        let names = self.names.entry(whom.profile).or_insert_with(|| {
+            let configs = whom.loaded.configs.iter();
+            let names = configs.map(|(name, body)| ConfigName {
+                name: (*name).into(),
+                exposed: body.exposed,
+            });
+            let mut names: Vec<ConfigName> = names.collect();
+            names.sort_unstable_by(|one, other| one.name.cmp(&other.name));
+            names.into()
+        });
+        Arc::clone(names)
+    }
+
+    /// What one machine gets, or all that have nothing of their own, and the script where no label changes it.
+    fn outfit(
+        &mut self,
+        whom: Whom<'a>,
+        scope: Scope,
+        values: Map<String, Value>,
+    ) -> Result<(Outfit, Option<Text>), Told> {
         let values = Value::Object(values);
         self.check_values(whom, &values)?;
-        let scope = Arc::new(Scope {
-            profile: whom.loaded.profile.name.as_str().into(),
-            assignment: whom.assignment.into(),
-            machine: whom
-                .machine
-                .and_then(|(_, machine)| machine.name.clone())
-                .unwrap_or_default(),
-            values: Values::from_json(&values),
-        });
+        let scope = Arc::new(scope);
         let mut built: BTreeMap<&str, Built> = BTreeMap::new();
         for (name, body) in &whom.loaded.configs {
             let setting = Setting {
@@ -219,14 +266,14 @@ impl<'a> Binder<'a> {
             .script
             .as_ref()
             .and_then(|body| body.template.as_ref());
-        let script = script
-            .map(|template| self.bodies.script(&setting, template))
-            .transpose()?;
-        Ok(Binding {
-            scope,
-            script,
-            configs: exposed(&built),
-        })
+        let script = script.map(|template| self.bodies.script(&setting, template));
+        let (directory, script) = script.transpose()?.unwrap_or_default();
+        let outfit = Outfit {
+            values: scope.values.clone(),
+            configs: built.values().map(|one| Arc::clone(one.config())).collect(),
+            directory,
+        };
+        Ok((outfit, script))
     }
 
     /// Ensure that every value a template writes exists, and that every value it prints as it is can be printed.
@@ -282,17 +329,6 @@ fn bodies<'a>(
             .iter()
             .map(|(name, body)| (Some(*name), body)),
     )
-}
-
-fn entry(machine: &Machine) -> Entry {
-    Entry {
-        name: machine.name.clone().unwrap_or_default(),
-        identities: machine
-            .identities
-            .iter()
-            .map(|one| (one.identity, one.values.clone()))
-            .collect(),
-    }
 }
 
 /// A value beside the missing one, spelled alike.

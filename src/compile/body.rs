@@ -46,6 +46,12 @@ pub(super) struct Built {
     same_for_all: bool,
 }
 
+impl Built {
+    pub(super) fn config(&self) -> &Arc<Config> {
+        &self.config
+    }
+}
+
 /// What a body is rendered with.
 pub(super) struct Setting<'s, 'a> {
     /// For whom.
@@ -115,12 +121,12 @@ impl<'a> Bodies<'a> {
         Ok(built)
     }
 
-    /// The script: checked, and either ready to send or one render away.
+    /// The script: checked, with the directory it names and, where no label changes it, its text.
     pub(super) fn script(
         &mut self,
         setting: &Setting<'_, 'a>,
         template: &Arc<Template>,
-    ) -> Result<Body, Told> {
+    ) -> Result<(Option<Arc<ConfigDir>>, Option<Text>), Told> {
         let whom = setting.whom;
         let usage = template.usage();
         let directory = usage.config_dir.then(|| self.directory(setting.built));
@@ -145,16 +151,8 @@ impl<'a> Bodies<'a> {
             usage.base_is_plain && linked_texts(template, setting.built).all(|one| one.is_plain);
         // A machine's own script is rendered when it boots: a million finished scripts would not fit into memory.
         let is_fixed = !uses_labels && is_plain && !usage.revision && whom.machine.is_none();
-        Ok(match text {
-            Some(text) if is_fixed => Body::Fixed(Text::cut(&text, BASE_MARK)),
-            _ => Body::Rendered(Rendering {
-                template: Arc::clone(template),
-                kind: Kind::Script,
-                scope: Arc::clone(setting.scope),
-                links,
-                directory,
-            }),
-        })
+        let text = text.filter(|_| is_fixed);
+        Ok((directory, text.map(|text| Text::cut(&text, BASE_MARK))))
     }
 
     /// The config with its id; one that is there already is shared.
@@ -185,7 +183,6 @@ impl<'a> Bodies<'a> {
                     kind: kind_of(&draft.content_type),
                     scope: Arc::clone(setting.scope),
                     links,
-                    directory: None,
                 };
                 (
                     template
@@ -579,7 +576,7 @@ fn sniff(bytes: &[u8]) -> String {
     PLAIN_TEXT.to_owned()
 }
 
-pub(super) fn exposed(built: &BTreeMap<&str, Built>) -> BTreeMap<String, Arc<Config>> {
+fn exposed(built: &BTreeMap<&str, Built>) -> BTreeMap<String, Arc<Config>> {
     let exposed = built.iter().filter(|(_, one)| one.exposed);
     exposed
         .map(|(name, one)| ((*name).to_owned(), Arc::clone(&one.config)))

@@ -99,29 +99,35 @@ fn only<'w, 'a>(ways: &'w [Constraints<'a>]) -> Option<&'w Constraints<'a>> {
 
 /// The ways to satisfy a claim: one for an entry of `machines`, and for selectors one with each entry, if there are any.
 fn constraints(assignment: &Assignment, claim: Claim) -> impl Iterator<Item = Constraints<'_>> {
-    let entries = match claim.entry {
-        Some(entry) => assignment.machines.get(entry..=entry),
-        None => assignment.machines.get(..),
+    let machines = &assignment.machines;
+    let places = match claim.entry {
+        Some(entry) => entry..entry + 1,
+        None => 0..machines.len(),
     };
-    let entries = entries.unwrap_or_default().iter().map(Some);
-    let alone = assignment.machines.is_empty().then_some(None);
+    let entries = places.filter_map(|place| machines.get(place)).map(Some);
+    let alone = machines.is_empty().then_some(None);
     entries
         .chain(alone)
         .filter_map(|entry| way(assignment, entry))
 }
 
 /// What selectors and an entry ask for together; `None` when no machine has that.
-fn way<'a>(assignment: &'a Assignment, entry: Option<&'a Machine>) -> Option<Constraints<'a>> {
+fn way<'a>(assignment: &'a Assignment, entry: Option<Machine<'a>>) -> Option<Constraints<'a>> {
     let mut all: Constraints<'_> = assignment
         .selectors
         .iter()
         .map(|one| (&*one.key, one.values.iter().map(String::as_str).collect()))
         .collect();
-    for one in entry.into_iter().flat_map(|entry| &entry.identities) {
-        let own = || one.values.iter().map(AsRef::as_ref);
-        all.entry(one.identity.key())
-            .and_modify(|values| values.retain(|value| own().any(|other| other == *value)))
-            .or_insert_with(|| own().collect());
+    for (identity, identities) in SINGLE
+        .iter()
+        .filter_map(|identity| Some((identity, &entry?.entry.identities)))
+    {
+        let own = || identities.of(*identity);
+        if own().next().is_some() {
+            all.entry(identity.key())
+                .and_modify(|values| values.retain(|value| own().any(|other| other == *value)))
+                .or_insert_with(|| own().collect());
+        }
     }
     all.remove(Identity::Mac.key());
     all.values().all(|values| !values.is_empty()).then_some(all)

@@ -1,13 +1,13 @@
 //! Files that manifests and templates name: found, checked, and remembered as named.
 
 use std::cell::RefCell;
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
 
 use crate::diagnostic::{Diagnostic, Location, content as say, similar};
-use crate::manifest::{FileRef, Locator, Manifests, Origin, Part};
+use crate::manifest::{FileRef, Locator, Manifests, Origin, Part, Spoiled, spoiled};
 use crate::template::IncludeError;
 use crate::tree::{Entry, RepoPath, Tree};
 
@@ -18,6 +18,8 @@ pub(super) struct Files<'t> {
     tree: &'t Tree,
     manifests: &'t BTreeSet<RepoPath>,
     named: RefCell<HashSet<RepoPath>>,
+    /// What is spoiled of what was named.
+    spoiled: RefCell<BTreeMap<RepoPath, Spoiled>>,
 }
 
 impl<'t> Files<'t> {
@@ -25,7 +27,8 @@ impl<'t> Files<'t> {
         Self {
             tree,
             manifests,
-            named: RefCell::new(HashSet::new()),
+            named: RefCell::default(),
+            spoiled: RefCell::default(),
         }
     }
 
@@ -45,12 +48,15 @@ impl<'t> Files<'t> {
             .path
             .resolve(&file.reference)
             .map_err(|why| Box::new(say::bad_reference(at(), &file.reference, why)))?;
-        self.named.borrow_mut().insert(path.clone());
+        let spoiled = self.name(&path);
         let problem = match self.tree.get(&path) {
-            Some(Entry::File(bytes)) if !self.manifests.contains(&path) => {
-                return Ok((path, bytes.clone()));
+            Some(Entry::File(_)) if self.manifests.contains(&path) => {
+                say::manifest_as_content(at(), path.as_str())
             }
-            Some(Entry::File(_)) => say::manifest_as_content(at(), path.as_str()),
+            Some(Entry::File(_)) if spoiled == Some(Spoiled::LfsPointer) => {
+                say::lfs_content(at(), path.as_str())
+            }
+            Some(Entry::File(bytes)) => return Ok((path, bytes.clone())),
             Some(Entry::Symlink) => say::not_a_regular_file(at(), path.as_str(), "a symbolic link"),
             Some(Entry::Submodule) => say::not_a_regular_file(at(), path.as_str(), "a submodule"),
             None => self.missing(at(), &path),
@@ -60,10 +66,15 @@ impl<'t> Files<'t> {
 
     /// A file that a template includes.
     pub(super) fn included(&self, path: &RepoPath) -> Result<Arc<str>, IncludeError> {
-        self.named.borrow_mut().insert(path.clone());
+        let spoiled = self.name(path);
         if self.manifests.contains(path) {
             return Err(IncludeError::Refused(
                 "it holds a manifest and cannot be content too".to_owned(),
+            ));
+        }
+        if spoiled == Some(Spoiled::LfsPointer) {
+            return Err(IncludeError::Refused(
+                "it is a pointer of Git LFS, and git holds nothing else of it".to_owned(),
             ));
         }
         match self.tree.get(path) {
@@ -73,6 +84,34 @@ impl<'t> Files<'t> {
             Some(Entry::Symlink | Entry::Submodule) => Err(IncludeError::NotRegular),
             None => Err(IncludeError::Missing),
         }
+    }
+
+    /// Takes note of a file that is named, and looks at it the first time.
+    fn name(&self, path: &RepoPath) -> Option<Spoiled> {
+        let mut known = self.spoiled.borrow_mut();
+        if self.named.borrow_mut().insert(path.clone())
+            && let Some(found) = self.tree.file(path).and_then(|bytes| spoiled(bytes))
+        {
+            known.insert(path.clone(), found);
+        }
+        known.get(path).copied()
+    }
+
+    /// The files of content that hold both sides of a merge.
+    pub(super) fn conflicts(&self, locator: &Locator<'_>) -> Vec<Diagnostic> {
+        let known = self.spoiled.borrow();
+        let conflicts = known.iter().filter_map(|(path, spoiled)| match spoiled {
+            Spoiled::Conflict(line) if !self.manifests.contains(path) => Some((path, *line)),
+            Spoiled::Conflict(_) | Spoiled::LfsPointer => None,
+        });
+        conflicts
+            .map(|(path, line)| {
+                let bytes = self.tree.file(path).map_or(&[][..], |bytes| bytes);
+                let before = bytes.split_inclusive(|byte| *byte == b'\n').take(line - 1);
+                let start = before.map(<[u8]>::len).sum();
+                say::conflict_in_content(locator.in_file(path, &(start..start), false))
+            })
+            .collect()
     }
 
     /// What is wrong with the YAML files that are no manifests and that nobody names. A file that a broken manifest might

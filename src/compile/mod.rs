@@ -60,6 +60,7 @@ pub fn compile(
         &mut found,
     );
     found.extend(files.unnamed(manifests, &found));
+    found.extend(files.conflicts(&locator));
     if !has_error(&found) {
         check_empty(manifests, options, &mut found);
     }

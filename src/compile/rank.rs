@@ -1,7 +1,8 @@
 //! Who could be meant twice: conflicts are errors, overlaps of classes are warnings.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
 
 use crate::diagnostic::{Diagnostic, Location, ranking as say};
 use crate::label::Identity;
@@ -63,42 +64,8 @@ fn disjoint<T: PartialEq<U>, U>(one: &[T], other: &[U]) -> bool {
 impl Ranking<'_> {
     /// Ensure that no identity value is claimed twice at equal rank, where one machine could satisfy both.
     fn named_conflicts(&self, found: &mut Vec<Diagnostic>) {
-        let mut claims: HashMap<(Identity, &str), Vec<Claim>> = HashMap::new();
-        for (number, assignment) in self
-            .assignments
-            .iter()
-            .enumerate()
-            .filter(|(_, one)| tier(one) == Tier::Named)
-        {
-            for (identity, selector) in identities(assignment) {
-                for value in &selector.values {
-                    claims.entry((identity, value)).or_default().push(Claim {
-                        assignment: number,
-                        entry: None,
-                    });
-                }
-            }
-            for (entry, machine) in assignment.machines.iter().enumerate() {
-                for one in &machine.identities {
-                    for value in &one.values {
-                        claims
-                            .entry((one.identity, value))
-                            .or_default()
-                            .push(Claim {
-                                assignment: number,
-                                entry: Some(entry),
-                            });
-                    }
-                }
-            }
-        }
         let mut told: BTreeSet<(Claim, Claim)> = BTreeSet::new();
-        let mut shared: Vec<_> = claims
-            .into_iter()
-            .filter(|(_, claims)| claims.len() > 1)
-            .collect();
-        shared.sort_unstable_by(|a, b| a.0.cmp(&b.0));
-        for ((identity, value), mut claims) in shared {
+        for ((identity, value), mut claims) in self.shared_identities() {
             claims.sort_unstable();
             let mut crowds: BTreeMap<_, Crowd<'_>> = BTreeMap::new();
             for later in claims {
@@ -107,6 +74,47 @@ impl Ranking<'_> {
                 let rival = crowd.add(later, assignment);
                 if let Some(earlier) = rival.filter(|earlier| told.insert((*earlier, later))) {
                     found.push(self.conflict(earlier, later, identity, value));
+                }
+            }
+        }
+    }
+
+    /// The identity values that are claimed more than once, with their claims. Nearly all of a million values are claimed
+    /// once; those are found and left by their hashes alone.
+    fn shared_identities(&self) -> BTreeMap<(Identity, &str), Vec<Claim>> {
+        let hasher = BuildHasherDefault::<DefaultHasher>::new();
+        let mut hashes: Vec<u64> = Vec::new();
+        self.each_claim(|identity, value, _| hashes.push(hasher.hash_one((identity, value))));
+        hashes.sort_unstable();
+        let repeated = hashes.windows(2).filter(|pair| pair[0] == pair[1]);
+        let repeated: HashSet<u64> = repeated.map(|pair| pair[0]).collect();
+        drop(hashes);
+        let mut shared: BTreeMap<(Identity, &str), Vec<Claim>> = BTreeMap::new();
+        if !repeated.is_empty() {
+            self.each_claim(|identity, value, claim| {
+                if repeated.contains(&hasher.hash_one((identity, value))) {
+                    shared.entry((identity, value)).or_default().push(claim);
+                }
+            });
+        }
+        shared.retain(|_, claims| claims.len() > 1);
+        shared
+    }
+
+    /// Calls back with every identity value that a named Assignment claims.
+    fn each_claim<'s>(&'s self, mut each: impl FnMut(Identity, &'s str, Claim)) {
+        let named = self.assignments.iter().enumerate();
+        for (assignment, one) in named.filter(|(_, one)| tier(one) == Tier::Named) {
+            for (identity, selector) in identities(one) {
+                let entry = None;
+                for value in &selector.values {
+                    each(identity, value, Claim { assignment, entry });
+                }
+            }
+            for machine in one.machines.iter() {
+                let entry = Some(machine.place);
+                for (identity, value) in machine.entry.identities.iter() {
+                    each(identity, value, Claim { assignment, entry });
                 }
             }
         }
@@ -139,25 +147,7 @@ impl Ranking<'_> {
             None => identities(assignment)
                 .find(|(one, _)| *one == identity)
                 .map_or_else(Vec::new, |(_, selector)| selector.steps.clone()),
-            Some(entry) => {
-                let written = assignment.machines.get(entry).and_then(|machine| {
-                    machine
-                        .identities
-                        .iter()
-                        .find(|one| one.identity == identity)
-                });
-                written.map_or_else(Vec::new, |one| {
-                    let mut steps = Assignment::machine_steps(entry, &one.written);
-                    steps.extend(
-                        one.values
-                            .iter()
-                            .position(|own| **own == *value)
-                            .filter(|_| one.values.len() > 1)
-                            .map(Step::from),
-                    );
-                    steps
-                })
-            }
+            Some(entry) => assignment.machines.steps(entry, identity, value),
         };
         self.locator.place(&assignment.origin, &steps, Part::Value)
     }

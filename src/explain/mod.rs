@@ -6,10 +6,12 @@
 mod json;
 mod text;
 
+use std::sync::Arc;
+
 use crate::compile::Provenance;
 use crate::label::{Dropped, Labels};
 use crate::render::{self, BaseUrl, RenderError};
-use crate::snapshot::{Explanation, Match, NoMatch};
+use crate::snapshot::{Config, Explanation, Match, NoMatch};
 use crate::tree::Revision;
 
 /// Everything that is told of one machine.
@@ -93,13 +95,12 @@ impl<'a> Report<'a> {
 }
 
 fn configs<'a>(matched: &Match<'a>, labels: &Labels, base: &BaseUrl) -> Vec<SentConfig<'a>> {
-    let one =
-        |(name, config): (&'a String, &'a std::sync::Arc<crate::snapshot::Config>)| SentConfig {
-            name,
-            id: config.id.to_string(),
-            url: render::config_url(config, labels, base),
-            content_type: &config.content_type,
-            labels: config.labels.iter().map(String::as_str).collect(),
-        };
-    matched.configs().iter().map(one).collect()
+    let one = |(name, config): (&'a str, &'a Arc<Config>)| SentConfig {
+        name,
+        id: config.id.to_string(),
+        url: render::config_url(config, labels, base),
+        content_type: &config.content_type,
+        labels: config.labels.iter().map(String::as_str).collect(),
+    };
+    matched.configs().map(one).collect()
 }

@@ -345,12 +345,12 @@ fn contradiction(one: &FailedKey<'_>) -> String {
         "the machine sent {} {}, and the entry says {}",
         one.key,
         one.sent.join(", "),
-        wanted(one.wanted)
+        wanted(&one.wanted)
     )
 }
 
 fn failure(one: &FailedKey<'_>) -> String {
-    let wanted = wanted(one.wanted);
+    let wanted = wanted(&one.wanted);
     match one.sent.as_slice() {
         [] => format!(
             "the machine did not send `{}`, which must be {wanted}",
@@ -360,12 +360,8 @@ fn failure(one: &FailedKey<'_>) -> String {
     }
 }
 
-fn wanted(values: &[Box<str>]) -> String {
-    let named: Vec<&str> = values
-        .iter()
-        .take(NAMED_VALUES)
-        .map(AsRef::as_ref)
-        .collect();
+fn wanted(values: &[&str]) -> String {
+    let named: Vec<&str> = values.iter().take(NAMED_VALUES).copied().collect();
     match values.len().saturating_sub(NAMED_VALUES) {
         0 => named.join(" or "),
         more => format!("{} or {more} more", named.join(", ")),

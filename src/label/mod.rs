@@ -4,6 +4,7 @@
 //! rules serve the manifests ([`canonical_key`], [`normalise`]), where what a query drops is an error, and the URLs of
 //! configs ([`encode_query`]). Nothing in this room panics or allocates more than the query is long, whatever is sent.
 
+mod entry;
 mod fixed;
 mod key;
 mod value;
@@ -12,6 +13,7 @@ mod wire;
 use std::borrow::Cow;
 use std::fmt;
 
+pub use entry::{Entry, Identities};
 pub use fixed::FixedLabels;
 pub use key::canonical_key;
 pub use value::{Rejection, is_buildarch, normalise, parse_mac};
@@ -123,12 +125,12 @@ impl DropReason {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Labels {
     /// Sorted by key; only `mac` may stand more than once, in the order of the request.
-    entries: Vec<Entry>,
+    entries: Vec<Sent>,
 }
 
 /// One label. `key` borrows for the names that every machine sends, so that most labels cost one allocation.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Entry {
+struct Sent {
     key: Cow<'static, str>,
     value: String,
     fixed: bool,
@@ -181,9 +183,15 @@ impl Labels {
     /// All MACs in the order of the request.
     #[must_use]
     pub fn macs(&self) -> impl ExactSizeIterator<Item = &str> {
-        let mac = Identity::Mac.key();
-        let start = self.entries.partition_point(|entry| *entry.key < *mac);
-        let end = self.entries.partition_point(|entry| *entry.key <= *mac);
+        self.identities(Identity::Mac)
+    }
+
+    /// All values of an identity key in the order of the request; only `mac` may have more than one.
+    #[must_use]
+    pub fn identities(&self, identity: Identity) -> impl ExactSizeIterator<Item = &str> {
+        let key = identity.key();
+        let start = self.entries.partition_point(|entry| *entry.key < *key);
+        let end = self.entries.partition_point(|entry| *entry.key <= *key);
         self.entries
             .get(start..end)
             .unwrap_or_default()
@@ -203,7 +211,7 @@ impl Labels {
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.entries
             .chunk_by(|left, right| left.key == right.key)
-            .filter_map(<[Entry]>::first)
+            .filter_map(<[Sent]>::first)
             .map(|entry| (&*entry.key, entry.value.as_str()))
     }
 
@@ -213,7 +221,7 @@ impl Labels {
         self.find(key).is_some_and(|entry| entry.fixed)
     }
 
-    fn find(&self, key: &str) -> Option<&Entry> {
+    fn find(&self, key: &str) -> Option<&Sent> {
         let at = self.entries.partition_point(|entry| *entry.key < *key);
         self.entries.get(at).filter(|entry| entry.key == key)
     }
@@ -233,7 +241,7 @@ impl Labels {
 
 /// Collects the labels of one request.
 struct Builder<'f> {
-    entries: Vec<Entry>,
+    entries: Vec<Sent>,
     fixed: &'f FixedLabels,
     mac_is_given: bool,
 }
@@ -251,7 +259,7 @@ impl<'f> Builder<'f> {
     /// Takes this MAC as the only one.
     fn with_mac(mut self, mac: &str) -> Self {
         self.mac_is_given = true;
-        self.entries.push(Entry {
+        self.entries.push(Sent {
             key: Cow::Borrowed(Identity::Mac.key()),
             value: mac.to_owned(),
             fixed: false,
@@ -292,14 +300,14 @@ impl<'f> Builder<'f> {
             return Err(LabelError::TooMany);
         }
         let fixed = false;
-        self.entries.insert(at, Entry { key, value, fixed });
+        self.entries.insert(at, Sent { key, value, fixed });
         Ok(())
     }
 
     fn finish(mut self) -> Labels {
         for (key, value) in self.fixed.iter() {
             let at = self.entries.partition_point(|entry| entry.key <= *key);
-            let entry = Entry {
+            let entry = Sent {
                 key: key.clone(),
                 value: value.clone(),
                 fixed: true,

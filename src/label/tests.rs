@@ -13,7 +13,7 @@ fn fixed(entries: &[&str]) -> Result<FixedLabels, String> {
 
 /// The labels as a query that shows every MAC, `!` behind what `--label` set.
 fn show(labels: &Labels) -> String {
-    let show = |entry: &Entry| {
+    let show = |entry: &Sent| {
         let mark = if entry.fixed { "!" } else { "" };
         format!("{}={}{mark}", entry.key, entry.value)
     };

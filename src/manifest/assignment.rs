@@ -9,6 +9,7 @@ use crate::label::{self, Identity};
 
 use super::fields::{Fields, Reader};
 use super::locate::Step;
+use super::machines::{Builder, Draft, Machines};
 use super::place::{Origin, Part};
 use super::profile::{FileRef, metadata, values_from};
 use super::yaml::{Kind, Node, Scalar};
@@ -46,7 +47,7 @@ pub struct Assignment {
     /// What it asks of labels, sorted by key; all must hold.
     pub selectors: Vec<Selector>,
     /// The machines it names.
-    pub machines: Vec<Machine>,
+    pub machines: Machines,
     /// Its rank within the tier.
     pub priority: i16,
     /// Whether it is for machines that nothing else selects.
@@ -87,41 +88,6 @@ pub struct Selector {
     pub values: Vec<String>,
     /// The way to the key.
     pub steps: Vec<Step>,
-}
-
-/// One entry of `machines`.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Machine {
-    /// Its name, if it has one.
-    pub name: Option<Box<str>>,
-    /// Its identity keys, strongest first.
-    pub identities: Vec<MachineIdentity>,
-    /// Its own values.
-    pub values: Map<String, Value>,
-}
-
-/// The values of one identity key of a machine.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MachineIdentity {
-    /// The key.
-    pub identity: Identity,
-    /// The key as it is written.
-    pub written: Box<str>,
-    /// The values in normal form, in the order of the file.
-    pub values: Vec<Box<str>>,
-}
-
-impl Assignment {
-    /// The way to an identity key of a machine.
-    #[must_use]
-    pub fn machine_steps(index: usize, written: &str) -> Vec<Step> {
-        vec![
-            "spec".into(),
-            "machines".into(),
-            index.into(),
-            written.into(),
-        ]
-    }
 }
 
 pub(super) fn read(node: &Node, older: bool, reader: &mut Reader<'_>) -> Option<Assignment> {
@@ -353,30 +319,30 @@ fn selector_values(key: &str, node: &Node, steps: &[Step], reader: &mut Reader<'
     values
 }
 
-fn machines(spec: &Fields<'_>, reader: &mut Reader<'_>) -> Vec<Machine> {
+fn machines(spec: &Fields<'_>, reader: &mut Reader<'_>) -> Machines {
     let Some((node, steps)) = spec.get("machines") else {
-        return Vec::new();
+        return Machines::default();
     };
     let items = match node {
         Node::List(items) if !items.is_empty() => items,
         Node::List(_) => {
             reader.at(&steps, Part::Key, say::empty_machines);
-            return Vec::new();
+            return Machines::default();
         }
         other if other.is_null() => {
             reader.at(&steps, Part::Key, say::empty_machines);
-            return Vec::new();
+            return Machines::default();
         }
         other => {
             let found = other.description();
             reader.at(&steps, Part::Value, move |at| {
                 document::wrong_type(at, "`machines`", "a list", found)
             });
-            return Vec::new();
+            return Machines::default();
         }
     };
     let mut names = HashSet::new();
-    let mut all = Vec::with_capacity(items.len());
+    let mut all = Builder::with_capacity(items.len());
     for (index, item) in items.iter().enumerate() {
         let mut there = steps.clone();
         there.push(Step::from(index));
@@ -392,12 +358,12 @@ fn machines(spec: &Fields<'_>, reader: &mut Reader<'_>) -> Vec<Machine> {
                 say::machine_name_twice(at, &name)
             });
         }
-        all.push(machine);
+        all.add(machine);
     }
-    all
+    all.finish()
 }
 
-fn machine(node: &Node, steps: &[Step], reader: &mut Reader<'_>) -> Option<Machine> {
+fn machine(node: &Node, steps: &[Step], reader: &mut Reader<'_>) -> Option<Draft> {
     let Some(entries) = node.as_map() else {
         let found = node.description();
         reader.at(steps, Part::Value, move |at| {
@@ -405,11 +371,7 @@ fn machine(node: &Node, steps: &[Step], reader: &mut Reader<'_>) -> Option<Machi
         });
         return None;
     };
-    let mut machine = Machine {
-        name: None,
-        identities: Vec::new(),
-        values: Map::new(),
-    };
+    let mut machine = Draft::default();
     for (written, value) in entries {
         let mut there = steps.to_vec();
         there.push(Step::Key(written.clone()));
@@ -428,28 +390,19 @@ fn machine(node: &Node, steps: &[Step], reader: &mut Reader<'_>) -> Option<Machi
                     continue;
                 };
                 let values = selector_values(identity.key(), value, &there, reader);
-                let values: Vec<Box<str>> =
-                    values.into_iter().map(String::into_boxed_str).collect();
-                if machine
-                    .identities
-                    .iter()
-                    .any(|one| one.identity == identity)
-                {
+                if machine.written.iter().any(|(one, _)| *one == identity) {
                     let written = written.to_string();
                     reader.at(&there, Part::Key, move |at| {
                         say::same_key_twice(at, identity.key(), &written)
                     });
                 } else if !values.is_empty() {
-                    machine.identities.push(MachineIdentity {
-                        identity,
-                        written: written.clone(),
-                        values,
-                    });
+                    machine.written.push((identity, written.clone()));
+                    let values = values.into_iter().map(|value| (identity, value));
+                    machine.identities.extend(values);
                 }
             }
         }
     }
-    machine.identities.sort_by_key(|one| one.identity);
     let tried = entries
         .iter()
         .any(|(key, _)| !matches!(&**key, "name" | "values"));

@@ -11,6 +11,7 @@ use serde::de::{
     Visitor,
 };
 
+use super::outline;
 use super::yaml::Budget;
 
 /// One step from a node to a node inside it.
@@ -57,14 +58,21 @@ pub(super) fn marks(text: &str, budget: Budget) -> Vec<Marks> {
         skips: Cell::new(false),
     };
     let mut all = Vec::new();
+    let (text, _) = outline::readable(text, budget);
     let documents = serde_yaml::Deserializer::from_str(text);
-    let again = serde_yaml::Deserializer::from_str(text);
-    for (document, again) in documents.zip(again).take(super::yaml::MAX_DOCUMENTS) {
+    let mut again = serde_yaml::Deserializer::from_str(text);
+    for document in documents.take(super::yaml::MAX_DOCUMENTS) {
         meter.skips.set(false);
-        match (MarksSeed { meter: &meter }).deserialize(document) {
+        let result = MarksSeed { meter: &meter }.deserialize(document);
+        // Only now, when the parser's memory of the first reading is free.
+        let again = again.next();
+        match result {
             Ok(marks) => all.push(marks),
             // What has no places at all does not take them from the documents behind it, if the parser finds them.
-            Err(_) if meter.skips.get() && IgnoredAny::deserialize(again).is_ok() => {
+            Err(_)
+                if meter.skips.get()
+                    && again.is_some_and(|again| IgnoredAny::deserialize(again).is_ok()) =>
+            {
                 all.push(Marks::List(Vec::new()));
             }
             Err(_) => break,

@@ -6,8 +6,11 @@
 mod assignment;
 mod cache;
 mod fields;
+mod gate;
 mod ignored;
 mod locate;
+mod machines;
+mod outline;
 mod place;
 mod profile;
 mod spoiled;
@@ -20,17 +23,19 @@ use std::num::NonZero;
 use crate::diagnostic::{Diagnostic, Location, document as say};
 use crate::tree::{Entry, RepoPath, Tree};
 
-pub use assignment::{Assignment, Machine, MachineIdentity, ProfileChoice, Selector};
+pub use assignment::{Assignment, ProfileChoice, Selector};
 pub use cache::Cache;
 pub use locate::Step;
+pub use machines::{Machine, Machines};
 pub use place::{Locator, Origin, Part};
 pub use profile::{Body, Content, FileRef, Profile};
+pub use spoiled::{Spoiled, spoiled};
 pub use values::read_values_file;
 pub use yaml::Budget;
 
 use fields::{Pending, Reader};
+use gate::Gate;
 use place::{BYTE_ORDER_MARK, FileMap};
-use spoiled::Spoiled;
 use yaml::{FaultKind, Node};
 
 /// The group of the current API.
@@ -156,9 +161,12 @@ fn parse_in_parallel(files: &[(&RepoPath, &bytes::Bytes)], budget: Budget) -> Ve
     const FILES_PER_THREAD: usize = 64;
     let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
     let share = files.len().div_ceil(cores).max(FILES_PER_THREAD);
+    let gate = Gate::new(outline::most_events(budget));
     let parse_run = |run: &[(&RepoPath, &bytes::Bytes)]| -> Vec<File> {
         run.iter()
-            .map(|(path, bytes)| File::parse(path, bytes, budget))
+            .map(|(path, bytes)| {
+                gate.pass(outline::weight(bytes), || File::parse(path, bytes, budget))
+            })
             .collect()
     };
     if files.len() <= share {
@@ -208,7 +216,7 @@ impl File {
             return file;
         };
         let body = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
-        match spoiled::spoiled(body) {
+        match spoiled(body.as_bytes()) {
             Some(spoiled) => file.spoil(body, spoiled),
             None => file.read(text, budget),
         }

@@ -14,15 +14,13 @@ use serde::de::{
 };
 use serde_json::Number;
 
+use super::outline;
+
 /// Documents that one file may hold: a million machines in a hundred files still fit.
 pub(super) const MAX_DOCUMENTS: usize = 10_000;
 
 /// How deep lists and maps may nest: the parser recurses so far and no further.
 pub(super) const MAX_DEPTH: usize = 128;
-
-/// How many brackets of one document may be open at once, wherever they stand, before it is not even parsed: the parser's
-/// time grows with the square of them. Four times [`MAX_DEPTH`], since texts hold brackets that mean nothing.
-const MAX_OPEN_BRACKETS: usize = 512;
 
 /// How much one file may unfold to. YAML's aliases turn a few kilobytes into gigabytes; the budget counts what would be
 /// built, aliases unfolded, and stops before it is.
@@ -37,8 +35,9 @@ pub struct Budget {
 impl Default for Budget {
     fn default() -> Self {
         Self {
-            // Fifty thousand machines in one file; each node costs about 60 bytes while the file is checked.
-            nodes: 500_000,
+            // Twenty thousand machines with twelve nodes each in one file. A node costs up to 220 bytes while the file is
+            // read, so this is what 64 MiB hold beside the file.
+            nodes: 240_000,
             // Twice the largest file that is taken by default, so that an honest anchor may be used again.
             bytes: 8 << 20,
         }
@@ -108,12 +107,44 @@ pub(super) enum FaultKind {
 
 /// The documents of one file, in order; reading ends at the first fault that leaves the rest unknown.
 pub(super) fn documents(text: &str, budget: Budget) -> Vec<Result<Node, Fault>> {
-    if let Some(at) = too_many_brackets(text) {
+    if let Some(at) = outline::too_many_brackets(text) {
         return vec![Err(Fault {
             kind: FaultKind::Depth,
             at: Some(at),
         })];
     }
+    let (readable, fault) = outline::readable(text, budget);
+    let mut all = read(readable, budget);
+    all.extend(fault.map(Err));
+    all
+}
+
+/// The events of the last document of a piece of a file, up to where it is no YAML: that may be where the piece was cut off.
+///
+/// # Errors
+/// When the file is refused for something in the piece, whatever follows.
+pub(super) fn count(piece: &str, budget: Budget, most: usize) -> Result<usize, Fault> {
+    let reader = Reader::new(piece, budget);
+    let counted = Counted {
+        reader: &reader,
+        events: &Cell::new(0),
+        most,
+    };
+    for document in serde_yaml::Deserializer::from_str(piece).take(MAX_DOCUMENTS) {
+        counted.events.set(0);
+        if let Err(error) = counted.deserialize(document) {
+            let own = reader.fault.borrow_mut().take();
+            let fault = Fault::of(&error, own);
+            return match fault.kind {
+                FaultKind::Syntax(_) => Ok(counted.events.get()),
+                _ => Err(fault),
+            };
+        }
+    }
+    Ok(counted.events.get())
+}
+
+fn read(text: &str, budget: Budget) -> Vec<Result<Node, Fault>> {
     let reader = Reader::new(text, budget);
     let mut all = Vec::new();
     let shapes = serde_yaml::Deserializer::from_str(text);
@@ -126,9 +157,11 @@ pub(super) fn documents(text: &str, budget: Budget) -> Vec<Result<Node, Fault>> 
             }));
             break;
         }
-        let again = texts.next();
         reader.needs_text.set(false);
-        match (NodeSeed { reader: &reader }).deserialize(shape) {
+        let result = NodeSeed { reader: &reader }.deserialize(shape);
+        // Only now, when the parser's memory of the first reading is free.
+        let again = texts.next();
+        match result {
             Ok(mut node) => {
                 if reader.needs_text.get()
                     && let Some(again) = again
@@ -170,28 +203,6 @@ impl Fault {
         let at = error.location().map(|at| (at.line(), at.column()));
         Self { kind, at }
     }
-}
-
-/// Where a document opens one bracket too many.
-fn too_many_brackets(text: &str) -> Option<(usize, usize)> {
-    let mut open = 0_usize;
-    for (number, line) in text.split('\n').enumerate() {
-        if line.starts_with("---") {
-            open = 0;
-        }
-        for (offset, byte) in line.bytes().enumerate() {
-            match byte {
-                b'[' | b'{' => open += 1,
-                b']' | b'}' => open = open.saturating_sub(1),
-                _ => continue,
-            }
-            if open > MAX_OPEN_BRACKETS {
-                let before = line.get(..offset).unwrap_or_default();
-                return Some((number + 1, before.chars().count() + 1));
-            }
-        }
-    }
-    None
 }
 
 /// The parser's words without the place, which is told beside them; a place that gives the context stays.
@@ -419,6 +430,80 @@ impl<'de> Visitor<'de> for NodeSeed<'_, 'de> {
     }
 
     fn visit_enum<A: EnumAccess<'de>>(self, _: A) -> Result<Node, A::Error> {
+        Err(self.reader.fail(FaultKind::Tag))
+    }
+}
+
+/// A document of which nothing is kept but the number of its events.
+#[derive(Clone, Copy)]
+struct Counted<'a, 'de> {
+    reader: &'a Reader<'de>,
+    events: &'a Cell<usize>,
+    most: usize,
+}
+
+impl Counted<'_, '_> {
+    fn spend<E: serde::de::Error>(self, events: usize, bytes: usize) -> Result<(), E> {
+        self.events.set(self.events.get() + events);
+        if self.events.get() > self.most {
+            return Err(self.reader.fail(FaultKind::Budget));
+        }
+        self.reader.spend(bytes)
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Counted<'_, 'de> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+macro_rules! count_scalars {
+    ($($method:ident: $scalar:ty),*) => {
+        $(fn $method<E: serde::de::Error>(self, _: $scalar) -> Result<(), E> {
+            self.spend(1, 0)
+        })*
+    };
+}
+
+impl<'de> Visitor<'de> for Counted<'_, 'de> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any YAML node")
+    }
+
+    count_scalars!(visit_bool: bool, visit_i64: i64, visit_u64: u64, visit_i128: i128, visit_u128: u128, visit_f64: f64);
+
+    fn visit_str<E: serde::de::Error>(self, value: &str) -> Result<(), E> {
+        self.spend(1, value.len())
+    }
+
+    fn visit_unit<E: serde::de::Error>(self) -> Result<(), E> {
+        self.spend(1, 0)
+    }
+
+    fn visit_none<E: serde::de::Error>(self) -> Result<(), E> {
+        self.spend(1, 0)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<(), A::Error> {
+        self.spend(2, 0)?;
+        while access.next_element_seed(self)?.is_some() {}
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<(), A::Error> {
+        self.spend(2, 0)?;
+        while access.next_key_seed(self)?.is_some() {
+            access.next_value_seed(self)?;
+        }
+        Ok(())
+    }
+
+    fn visit_enum<A: EnumAccess<'de>>(self, _: A) -> Result<(), A::Error> {
         Err(self.reader.fail(FaultKind::Tag))
     }
 }

@@ -1,8 +1,8 @@
 //! Keeping what is published on disk, beside the loop: a slow or a full disk holds nothing up.
 
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::Notify;
 
@@ -12,6 +12,9 @@ use crate::tree::Tree;
 /// How long to wait before a tree that could not be written is tried again: somebody has to make room first.
 const RETRY_PAUSE: Duration = Duration::from_secs(30);
 
+/// How often it is noted that the remote has answered: what a restart makes of it is counted in minutes.
+const ANSWER_PAUSE: Duration = Duration::from_mins(1);
+
 /// What was published and when.
 type Published = (Arc<Tree>, SystemTime);
 
@@ -19,71 +22,116 @@ type Published = (Arc<Tree>, SystemTime);
 #[derive(Debug)]
 pub(super) struct Keeper {
     waiting: Arc<Waiting>,
+    /// When it was last noted that the remote has answered.
+    noted: Option<Instant>,
 }
 
 #[derive(Debug, Default)]
 struct Waiting {
-    published: Mutex<Option<Published>>,
+    work: Mutex<Work>,
     is_new: Notify,
 }
 
+/// What is to be written.
+#[derive(Debug, Default)]
+struct Work {
+    published: Option<Published>,
+    /// When the remote has answered.
+    answered: Option<SystemTime>,
+}
+
 impl Waiting {
-    fn replace(&self, published: Option<Published>) -> Option<Published> {
-        let mut waiting = self
-            .published
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        std::mem::replace(&mut *waiting, published)
+    fn work(&self) -> MutexGuard<'_, Work> {
+        self.work.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn take(&self) -> Work {
+        std::mem::take(&mut *self.work())
     }
 
     /// Puts back what could not be written, unless something newer waits.
     fn put_back(&self, published: Published) {
-        let mut waiting = self
-            .published
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        waiting.get_or_insert(published);
+        self.work().published.get_or_insert(published);
     }
 }
 
 impl Keeper {
-    /// Starts the task that writes. It ends with the runtime.
-    pub(super) fn spawn(state: State) -> Self {
+    /// Starts the task that writes. It ends with the runtime. `is_failing` says whether the log says already that
+    /// nothing can be written.
+    pub(super) fn spawn(state: State, is_failing: bool) -> Self {
         let waiting = Arc::<Waiting>::default();
-        tokio::spawn(keep(state, Arc::clone(&waiting)));
-        Self { waiting }
+        tokio::spawn(keep(state, Arc::clone(&waiting), is_failing));
+        Self {
+            waiting,
+            noted: None,
+        }
     }
 
     /// Keeps this tree, which was published just now.
     pub(super) fn keep(&self, tree: Arc<Tree>) {
-        self.waiting.replace(Some((tree, SystemTime::now())));
+        self.waiting.work().published = Some((tree, SystemTime::now()));
+        self.waiting.is_new.notify_one();
+    }
+
+    /// Notes that the remote has answered just now, unless that was noted a short while ago.
+    pub(super) fn answered(&mut self) {
+        if self.noted.is_some_and(|at| at.elapsed() < ANSWER_PAUSE) {
+            return;
+        }
+        self.noted = Some(Instant::now());
+        self.waiting.work().answered = Some(SystemTime::now());
         self.waiting.is_new.notify_one();
     }
 }
 
-async fn keep(state: State, waiting: Arc<Waiting>) {
-    let mut is_failing = false;
+async fn keep(state: State, waiting: Arc<Waiting>, is_failing: bool) {
+    let mut is_failing = is_failing;
     loop {
-        if let Some(published) = waiting.replace(None) {
+        let Work {
+            published,
+            answered,
+        } = waiting.take();
+        let mut is_left = false;
+        if let Some(published) = published {
             let (tree, at) = published.clone();
-            let writer = state.clone();
-            let saved = tokio::task::spawn_blocking(move || writer.save(&tree, at));
-            let saved = saved
-                .await
-                .unwrap_or_else(|_| Err(io::Error::other("a fault of the server itself")));
+            let saved = blocking(&state, move |state| state.save(&tree, at)).await;
             report(&state, &saved, is_failing);
             is_failing = saved.is_err();
+            is_left = is_failing;
             if is_failing {
                 waiting.put_back(published);
             }
         }
-        if is_failing {
+        if let Some(at) = answered {
+            let noted = blocking(&state, move |state| state.answered(at)).await;
+            if let Err(error) = noted {
+                tracing::debug!(%error, "the time of the remote's answer cannot be kept");
+            }
+        }
+        if is_left {
             // Either way there is something to write.
             let _ = tokio::time::timeout(RETRY_PAUSE, waiting.is_new.notified()).await;
         } else {
             waiting.is_new.notified().await;
         }
     }
+}
+
+/// Writes something, which may take its time.
+async fn blocking(
+    state: &State,
+    write: impl FnOnce(&State) -> io::Result<()> + Send + 'static,
+) -> io::Result<()> {
+    let state = state.clone();
+    let written = tokio::task::spawn_blocking(move || write(&state)).await;
+    written.unwrap_or_else(|_| Err(io::Error::other("a fault of the server itself")))
+}
+
+/// Makes the folder, and says so when it cannot be written. Returns whether it can.
+pub(super) async fn prepare(state: &State) -> bool {
+    let prepared = blocking(state, State::prepare).await;
+    report(state, &prepared, false);
+    prepared.is_ok()
 }
 
 fn report(state: &State, saved: &io::Result<()>, was_failing: bool) {

@@ -46,6 +46,11 @@ pub trait Desired: Send {
         let _ = tree;
         Ok(())
     }
+
+    /// Whether the files that the last check took its credentials from hold something else now. Asks no remote.
+    fn has_new_credentials(&self) -> bool {
+        false
+    }
 }
 
 /// Why a check brought nothing.
@@ -53,6 +58,8 @@ pub trait Desired: Send {
 pub enum Trouble {
     /// The remote could not be read; try again.
     Failed(Failure),
+    /// The same, but to try again before this long has passed would do harm.
+    Barred(Failure, Duration),
     /// The remote has a revision that can never become a tree; nothing to do until it has another one.
     Refused(Refusal),
 }
@@ -63,15 +70,21 @@ impl Desired for Remote {
         known: Option<&Revision>,
         interrupt: &AtomicBool,
     ) -> Result<Check, Trouble> {
-        Self::check(self, known, interrupt).map_err(|error| trouble(&error))
+        let is_here = self.settings().repo.is_local();
+        Self::check(self, known, interrupt).map_err(|error| trouble(&error, is_here))
     }
 
     fn admit_again(&self, tree: &Tree) -> Result<(), Trouble> {
-        Self::admit_again(self, tree).map_err(|error| trouble(&error))
+        Self::admit_again(self, tree).map_err(|error| trouble(&error, true))
+    }
+
+    fn has_new_credentials(&self) -> bool {
+        Self::has_new_credentials(self)
     }
 }
 
-fn trouble(error: &SourceError) -> Trouble {
+/// What an error means for the loop; `is_here` says whether no host was asked that could mind.
+fn trouble(error: &SourceError, is_here: bool) -> Trouble {
     match error.revision() {
         Some(revision) if !error.is_transient() => Trouble::Refused(Refusal {
             revision: revision.clone(),
@@ -79,10 +92,18 @@ fn trouble(error: &SourceError) -> Trouble {
             warnings: 0,
             lines: vec![refusal_line(error)],
         }),
-        _ => Trouble::Failed(Failure {
-            class: error.class().as_str(),
-            message: error.to_string(),
-        }),
+        _ => {
+            let failure = Failure {
+                class: error.class().as_str(),
+                message: error.to_string(),
+            };
+            let floor = pace::floor(error.class()).max(error.retry_after().unwrap_or_default());
+            if is_here || floor.is_zero() {
+                Trouble::Failed(failure)
+            } else {
+                Trouble::Barred(failure, floor)
+            }
+        }
     }
 }
 
@@ -224,8 +245,10 @@ impl Poller {
             self.publisher.missed(Duration::ZERO, Moment::now());
             return;
         };
-        self.keeper = Some(Keeper::spawn(state.clone()));
+        let is_told = !keep::prepare(&state).await;
+        self.keeper = Some(Keeper::spawn(state.clone(), is_told));
         let restorer = Restorer {
+            is_told,
             state,
             build: Arc::clone(&self.build),
             desired: Arc::clone(&self.desired),
@@ -246,11 +269,14 @@ impl Poller {
         let now = Instant::now();
         let mut due = now + pause;
         let mut cause = Cause::Due;
-        let mut welcome = !self.pace.is_backing_off() && self.wonders.may_check(now);
+        let is_backing_off = self.pace.is_backing_off();
+        let mut welcome = !is_backing_off && self.wonders.may_check(now);
         let mut ear = self.pokes.ear();
+        let mut renewed = std::pin::pin!(renewed(Arc::clone(&self.desired)));
         loop {
             tokio::select! {
                 () = tokio::time::sleep_until(due.into()) => return cause,
+                () = &mut renewed, if is_backing_off => return Cause::Due,
                 is_asked = ear.listen(welcome) => {
                     if is_asked {
                         return Cause::Due;
@@ -295,10 +321,11 @@ impl Poller {
                 true
             }
             Err(Trouble::Failed(failure)) => {
-                let failure = Arc::new(failure);
-                self.pace.failed();
-                self.publisher.fail(Arc::clone(&failure), Moment::now());
-                self.report.failed(&failure, &self.publisher.current());
+                self.fail(failure, Duration::ZERO);
+                false
+            }
+            Err(Trouble::Barred(failure, floor)) => {
+                self.fail(failure, floor);
                 false
             }
         }
@@ -398,9 +425,35 @@ impl Poller {
         report::refused(&refusal, &self.publisher.current());
     }
 
+    fn fail(&mut self, failure: Failure, floor: Duration) {
+        let failure = Arc::new(failure);
+        self.pace.failed(floor);
+        self.publisher.fail(Arc::clone(&failure), Moment::now());
+        self.report.failed(&failure, &self.publisher.current());
+    }
+
     fn recovered(&mut self) {
         self.pace.succeeded();
         self.report.recovered();
+        if let Some(keeper) = &mut self.keeper {
+            keeper.answered();
+        }
+    }
+}
+
+/// Ends when the files of the credentials hold something else than at the last check.
+async fn renewed(desired: Arc<Mutex<Box<dyn Desired>>>) {
+    loop {
+        tokio::time::sleep(pace::CREDENTIALS_PAUSE).await;
+        let desired = Arc::clone(&desired);
+        let is_new = tokio::task::spawn_blocking(move || {
+            let desired = desired.lock().unwrap_or_else(PoisonError::into_inner);
+            desired.has_new_credentials()
+        });
+        if is_new.await.unwrap_or(false) {
+            tracing::debug!("the credentials were replaced: checking the repository now");
+            return;
+        }
     }
 }
 

@@ -3,11 +3,25 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use crate::source::ErrorClass;
+
 /// The shortest interval: a remote is asked once a second at most.
 pub(super) const MIN_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The longest pause after a failure: how late a server may notice that its remote is back.
 const MAX_BACK_OFF: Duration = Duration::from_mins(5);
+
+/// The shortest pause after a remote has refused our credentials, or we its host key: fail2ban bans an address at the fifth
+/// such attempt within ten minutes by default, and accounts are locked at about as many.
+const REFUSED_FLOOR: Duration = Duration::from_secs(150);
+
+/// The shortest pause after a remote has said that it has no such repository or no such ref: somebody has to make it first,
+/// and forges count what strangers ask for in vain.
+const MISSING_FLOOR: Duration = Duration::from_secs(30);
+
+/// How often it is looked, after a failure, whether the files of the credentials hold something else now. That asks nobody
+/// else, and whoever has just replaced a password waits for it.
+pub(super) const CREDENTIALS_PAUSE: Duration = Duration::from_secs(5);
 
 /// How far the regular pause strays to either side, as a share, so that a fleet of servers does not ask in step.
 const JITTER: f64 = 0.1;
@@ -46,6 +60,30 @@ pub(super) struct Pace {
     interval: Duration,
     /// How many checks failed in a row.
     failures: u32,
+    /// What the last one wants the next pause to be at least.
+    floor: Duration,
+}
+
+/// The shortest pause after a failure of this class.
+pub(super) fn floor(class: ErrorClass) -> Duration {
+    match class {
+        ErrorClass::Auth | ErrorClass::HostKey => REFUSED_FLOOR,
+        ErrorClass::NotFound | ErrorClass::RefNotFound => MISSING_FLOOR,
+        ErrorClass::Dns
+        | ErrorClass::Refused
+        | ErrorClass::Tls
+        | ErrorClass::Timeout
+        | ErrorClass::Protocol
+        | ErrorClass::Server
+        | ErrorClass::Limit
+        | ErrorClass::Corrupt
+        | ErrorClass::Disk
+        | ErrorClass::Content
+        | ErrorClass::PathMissing
+        | ErrorClass::Signature
+        | ErrorClass::Unsupported
+        | ErrorClass::Interrupted => Duration::ZERO,
+    }
 }
 
 impl Pace {
@@ -53,15 +91,19 @@ impl Pace {
         Self {
             interval: interval.max(MIN_INTERVAL),
             failures: 0,
+            floor: Duration::ZERO,
         }
     }
 
     pub(super) fn succeeded(&mut self) {
         self.failures = 0;
+        self.floor = Duration::ZERO;
     }
 
-    pub(super) fn failed(&mut self) {
+    /// Takes note of a failure after which nobody asks again before `floor` has passed, or [`MAX_BACK_OFF`].
+    pub(super) fn failed(&mut self, floor: Duration) {
         self.failures = self.failures.saturating_add(1);
+        self.floor = floor;
     }
 
     pub(super) fn is_backing_off(&self) -> bool {
@@ -69,15 +111,23 @@ impl Pace {
     }
 
     /// The pause that follows the last check; `random` is between 0 and 1. After failures it is anything up to a bound
-    /// that doubles each time (full jitter): servers that failed together do not come back together.
+    /// that doubles each time (full jitter): servers that failed together do not come back together. A floor is strayed
+    /// from upwards, as far as there is room.
     pub(super) fn pause(&self, random: f64) -> Duration {
         let random = random.clamp(0.0, 1.0);
         if self.failures == 0 {
             return self.interval.mul_f64(1.0 - JITTER + 2.0 * JITTER * random);
         }
         let doubled = 2_u32.saturating_pow(self.failures - 1);
-        let bound = self.interval.saturating_mul(doubled).min(MAX_BACK_OFF);
-        bound.mul_f64(random).max(MIN_INTERVAL.min(bound))
+        let bound = self.interval.saturating_mul(doubled);
+        let most = bound.max(self.floor.saturating_mul(2)).min(MAX_BACK_OFF);
+        let least = if self.floor < MAX_BACK_OFF {
+            self.floor
+        } else {
+            MAX_BACK_OFF.mul_f64(1.0 - JITTER)
+        };
+        let pause = least + most.saturating_sub(least).mul_f64(random);
+        pause.max(MIN_INTERVAL)
     }
 }
 
@@ -101,10 +151,44 @@ mod tests {
         let mut pace = Pace::new(INTERVAL);
         let mut bounds = Vec::new();
         for _ in 0..6 {
-            pace.failed();
+            pace.failed(Duration::ZERO);
             bounds.push(pace.pause(1.0).as_secs());
         }
         assert_eq!(bounds, [30, 60, 120, 240, 300, 300]);
+        pace.succeeded();
+        assert_eq!(pace.pause(0.5), INTERVAL);
+    }
+
+    /// The shortest and the longest pause in seconds after this many failures with this floor.
+    fn range(failures: u32, floor: Duration) -> (u64, u64) {
+        let mut pace = Pace::new(INTERVAL);
+        for _ in 0..failures {
+            pace.failed(floor);
+        }
+        (pace.pause(0.0).as_secs(), pace.pause(1.0).as_secs())
+    }
+
+    #[test]
+    fn no_pause_is_shorter_than_its_floor_and_none_is_in_step() {
+        let told = Duration::from_secs;
+        assert_eq!(range(1, floor(ErrorClass::Refused)), (1, 30));
+        assert_eq!(range(1, floor(ErrorClass::Auth)), (150, 300));
+        assert_eq!(range(1, floor(ErrorClass::HostKey)), (150, 300));
+        assert_eq!(range(1, floor(ErrorClass::RefNotFound)), (30, 60));
+        assert_eq!(range(4, floor(ErrorClass::RefNotFound)), (30, 240));
+        assert_eq!(range(9, floor(ErrorClass::NotFound)), (30, 300));
+        assert_eq!(range(1, told(290)), (290, 300));
+        assert_eq!(range(1, told(300)), (270, 300));
+        assert_eq!(range(1, Duration::MAX), (270, 300));
+    }
+
+    #[test]
+    fn a_floor_is_that_of_the_last_failure() {
+        let mut pace = Pace::new(INTERVAL);
+        pace.failed(REFUSED_FLOOR);
+        pace.failed(Duration::ZERO);
+        assert_eq!(pace.pause(0.0), MIN_INTERVAL);
+        pace.failed(REFUSED_FLOOR);
         pace.succeeded();
         assert_eq!(pace.pause(0.5), INTERVAL);
     }
@@ -131,14 +215,15 @@ mod tests {
     proptest! {
         #[test]
         fn pauses_after_failures_stay_between_a_second_and_five_minutes(
-            seconds in 0_u64..1_000_000, failures in 1_u32..200, random in -1.0..2.0_f64,
+            seconds in 0_u64..1_000_000, failures in 1_u32..200, floor in 0_u64..1_000, random in -1.0..2.0_f64,
         ) {
             let mut pace = Pace::new(Duration::from_secs(seconds));
             for _ in 0..failures {
-                pace.failed();
+                pace.failed(Duration::from_secs(floor));
             }
             let pause = pace.pause(random);
             prop_assert!((MIN_INTERVAL..=MAX_BACK_OFF).contains(&pause), "{pause:?}");
+            prop_assert!(floor >= 300 || pause >= Duration::from_secs(floor), "{pause:?}");
         }
     }
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 use super::{Build, Built, Desired, Trouble, report};
 use crate::publish::{Moment, Publisher};
 use crate::snapshot::Snapshot;
-use crate::state::{State, Stored};
+use crate::state::{State, StateError, Stored};
 use crate::tree::{Commit, Revision, Tree};
 
 /// How long superseded trees may be compiled before the remote is asked; what is left then is not retained.
@@ -19,6 +19,8 @@ pub(super) struct Restorer {
     pub(super) state: State,
     pub(super) build: Arc<Build>,
     pub(super) desired: Arc<Mutex<Box<dyn Desired>>>,
+    /// Whether the log says already that the folder is of no use.
+    pub(super) is_told: bool,
 }
 
 /// What is served again.
@@ -31,6 +33,7 @@ struct Newest {
     snapshot: Snapshot,
     since: SystemTime,
     missed: Option<SystemTime>,
+    answered: SystemTime,
     commit: Option<Commit>,
     lines: Vec<String>,
 }
@@ -61,6 +64,7 @@ impl Restorer {
             commit: newest.commit,
         };
         publisher.restore(newest.snapshot, moment_of(newest.since, now), now);
+        publisher.answered_before(age_of(newest.answered, now), now);
         report::restored(&publisher.current(), &newest.lines, started);
         if let Some(missed) = newest.missed {
             publisher.missed(age_of(missed, now), now);
@@ -82,8 +86,10 @@ impl Restorer {
             tree,
             since,
             missed,
+            answered,
         } = match self.state.newest() {
             Ok(stored) => stored?,
+            Err(StateError::Unreadable(_)) if self.is_told => return None,
             Err(error) => {
                 tracing::warn!(
                     "the revision that was stored in `{}` is not used: {error}",
@@ -106,6 +112,7 @@ impl Restorer {
             snapshot,
             since,
             missed,
+            answered,
             commit: tree.commit().cloned(),
             lines,
         })
@@ -140,7 +147,7 @@ impl Restorer {
         let lines = match desired.admit_again(tree) {
             Ok(()) => return compiled(&*self.build, tree),
             Err(Trouble::Refused(refusal)) => refusal.lines,
-            Err(Trouble::Failed(failure)) => {
+            Err(Trouble::Failed(failure) | Trouble::Barred(failure, _)) => {
                 vec![format!("error[{}]: {}", failure.class, failure.message)]
             }
         };

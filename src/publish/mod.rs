@@ -110,7 +110,8 @@ pub struct Publication {
     patience: Option<Patience>,
 }
 
-/// How long superseded configs are kept, counted from the start where the remote has not answered yet.
+/// How long superseded configs are kept, counted from the start, or from the remote's last answer before it, where the
+/// remote has not answered since.
 #[derive(Clone, Copy, Debug)]
 struct Patience {
     start: Instant,
@@ -234,6 +235,20 @@ impl Publisher {
                 outcome: Outcome::Restored,
                 at: now,
             }),
+            ..Publication::clone(&before)
+        }));
+    }
+
+    /// Records that the remote last answered this long ago, before the start.
+    pub fn answered_before(&mut self, ago: Duration, now: Moment) {
+        let before = self.cell.load_full();
+        let answered = now.instant.checked_sub(ago);
+        let patience = before.patience.map(|patience| Patience {
+            start: answered.map_or(patience.start, |at| at.min(patience.start)),
+            ..patience
+        });
+        self.cell.store(Arc::new(Publication {
+            patience,
             ..Publication::clone(&before)
         }));
     }

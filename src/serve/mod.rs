@@ -149,7 +149,11 @@ fn route_settings(settings: &Settings, poke: &Poke, draining: &Arc<AtomicBool>) 
 
 /// Lets load balancers see `/ready` say no while connections are still taken, then closes the door.
 async fn drain(door: &Door, delay: Duration, time: Duration) {
-    tracing::info!("draining, new connections are taken for {delay:?} more");
+    if delay.is_zero() {
+        tracing::info!("draining, no new connections are taken");
+    } else {
+        tracing::info!("draining, new connections are taken for {delay:?} more");
+    }
     tokio::time::sleep(delay).await;
     door.close();
     if tokio::time::timeout(time, door.empty()).await.is_err() {

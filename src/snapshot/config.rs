@@ -69,7 +69,7 @@ impl Text {
     }
 }
 
-/// What is sent for a script or a config.
+/// What is sent for a config.
 #[derive(Debug)]
 pub enum Body {
     /// Bytes that no label changes.
@@ -89,8 +89,6 @@ pub struct Rendering {
     pub scope: Arc<Scope>,
     /// The configs it names.
     pub links: Vec<(String, Link)>,
-    /// What `config_dir` stands for, where it is used.
-    pub directory: Option<Arc<ConfigDir>>,
 }
 
 /// The names and values that a template sees.

@@ -2,9 +2,9 @@
 
 use std::cmp::{Ordering, Reverse};
 
-use crate::label::{Identity, Labels};
+use crate::label::{Entry, Identity, Labels};
 
-use super::rule::{Choice, Entry, Rule, SelectorValues, Tier};
+use super::rule::{Choice, Rule, SelectorValues, Tier};
 use super::{Match, NoMatch, Snapshot};
 
 /// The most Assignments that are told of although they do not match. Who looks for a mistake finds it among the nearest
@@ -111,7 +111,7 @@ pub struct FailedKey<'a> {
     /// What the machine sent for it.
     pub sent: Vec<&'a str>,
     /// What would have matched.
-    pub wanted: &'a [Box<str>],
+    pub wanted: Vec<&'a str>,
 }
 
 /// A Profile that the winning Assignment may mean.
@@ -170,17 +170,16 @@ impl<'a> Rank<'a> {
 
     fn new(rule: &'a Rule, entry: Option<usize>, labels: &Labels) -> Self {
         let own = entry.and_then(|entry| rule.entries.get(entry));
-        let listed = own.into_iter().flat_map(|entry| &entry.identities);
-        let listed = listed.map(|(identity, values)| (*identity, values.as_slice()));
-        let selected = rule.selectors.iter().filter_map(|selector| {
-            let identity = Identity::from_key(&selector.key)?;
-            Some((identity, selector.values.as_slice()))
+        let listed = own.into_iter().flat_map(|entry| entry.identities.iter());
+        let selected = rule.selectors.iter().flat_map(|selector| {
+            let identity = Identity::from_key(&selector.key);
+            let values = selector.values.iter();
+            values.filter_map(move |value| Some((identity?, &**value)))
         });
         let strongest = listed
             .chain(selected)
-            .filter_map(|(identity, values)| {
-                let mut sent = labels.all(identity.key());
-                let place = sent.position(|sent| values.iter().any(|value| **value == *sent))?;
+            .filter_map(|(identity, value)| {
+                let place = labels.identities(identity).position(|sent| sent == value)?;
                 Some((identity as usize, place))
             })
             .min();
@@ -228,7 +227,7 @@ impl Snapshot {
     /// Those that match, and those that nearly do, in no order.
     fn candidates<'a>(&'a self, labels: &'a Labels) -> (Vec<Candidate<'a>>, Vec<Candidate<'a>>) {
         let rules = self.rules();
-        let listed = self.contents.index.entries(labels);
+        let listed = self.contents.index.entries(rules, labels);
         let (mut matching, mut near) = (Vec::new(), Vec::new());
         for (number, rule) in rules.iter().enumerate() {
             let failed = failed_selectors(rule, labels);
@@ -337,24 +336,22 @@ fn distance(one: &Candidate<'_>) -> (u8, Reverse<usize>) {
 
 fn failed_selectors<'a>(rule: &'a Rule, labels: &'a Labels) -> Vec<FailedKey<'a>> {
     let failed = rule.selectors.iter().filter(|one| !one.accepts(labels));
-    failed
-        .map(|one| failed_key(&one.key, &one.values, labels))
-        .collect()
+    let failed = failed.map(|one| FailedKey {
+        key: &one.key,
+        sent: labels.all(&one.key).collect(),
+        wanted: one.values.iter().map(AsRef::as_ref).collect(),
+    });
+    failed.collect()
 }
 
 fn contradicted<'a>(entry: &'a Entry, labels: &'a Labels) -> Vec<FailedKey<'a>> {
-    entry
-        .contradicted(labels)
-        .map(|(identity, values)| failed_key(identity.key(), values, labels))
-        .collect()
-}
-
-fn failed_key<'a>(key: &'a str, wanted: &'a [Box<str>], labels: &'a Labels) -> FailedKey<'a> {
-    FailedKey {
-        key,
-        sent: labels.all(key).collect(),
-        wanted,
-    }
+    let identities = entry.identities.contradicted(labels);
+    let contradicted = identities.map(|identity| FailedKey {
+        key: identity.key(),
+        sent: labels.identities(identity).collect(),
+        wanted: entry.identities.of(identity).collect(),
+    });
+    contradicted.collect()
 }
 
 /// The identities of the entry and the selectors that hold, each with the first value that the machine sent of it.
@@ -364,30 +361,31 @@ fn matched<'a>(
     labels: &'a Labels,
 ) -> Vec<(&'a str, &'a str)> {
     let own = entry.and_then(|entry| rule.entries.get(entry));
-    let listed = own.into_iter().flat_map(|entry| &entry.identities);
-    let listed = listed.map(|(identity, values)| (identity.key(), values.as_slice()));
-    let selected = rule.selectors.iter();
-    let selected = selected.map(|selector| (&*selector.key, selector.values.as_slice()));
-    let mut all = Vec::new();
-    for (key, values) in listed.chain(selected) {
+    let listed = own.into_iter().flat_map(|entry| {
+        Identity::ALL.into_iter().filter_map(|identity| {
+            let is_listed = |sent: &&str| entry.identities.of(identity).any(|own| own == *sent);
+            let sent = labels.identities(identity).find(is_listed)?;
+            Some((identity.key(), sent))
+        })
+    });
+    let selected = rule.selectors.iter().filter_map(|selector| {
         let sent = labels
-            .all(key)
-            .find(|sent| values.iter().any(|value| **value == **sent));
-        all.extend(sent.map(|sent| (key, sent)));
-    }
+            .all(&selector.key)
+            .find(|sent| selector.contains(sent))?;
+        Some((&*selector.key, sent))
+    });
+    let mut all: Vec<(&str, &str)> = listed.chain(selected).collect();
     all.dedup();
     all
 }
 
 fn profiles<'a>(rule: &'a Rule, labels: &'a Labels) -> Vec<ProfileCandidate<'a>> {
     let chosen = rule.choose(labels);
-    let candidate = |choice: &'a Choice| {
-        Some(ProfileCandidate {
-            profile: choice.profile()?,
-            requires: &choice.requires,
-            differing: choice.differing(labels).collect(),
-            is_chosen: chosen.is_some_and(|chosen| std::ptr::eq(chosen, choice)),
-        })
+    let candidate = |choice: &'a Choice| ProfileCandidate {
+        profile: &choice.binding.profile,
+        requires: &choice.requires,
+        differing: choice.differing(labels).collect(),
+        is_chosen: chosen.is_some_and(|chosen| std::ptr::eq(chosen, choice)),
     };
-    rule.choices.iter().filter_map(candidate).collect()
+    rule.choices.iter().map(candidate).collect()
 }

@@ -8,18 +8,28 @@ use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use crate::label::{Identity, Labels};
+use hashbrown::HashTable;
+
+use crate::label::{Entry, Identity, Labels};
 
 use super::NoMatch;
-use super::rule::{Rule, Tier};
+use super::rule::{Rule, SelectorValues, Tier};
 
-/// Where an identity value leads: a rule, and the entry of its `machines` or none.
-type Hit = (u32, Option<u32>);
+/// Where an identity value leads. The value itself stays in the rule: a table of a million machines holds numbers only.
+#[derive(Clone, Copy, Debug)]
+struct Hit {
+    rule: u32,
+    /// The place of an entry of its `machines`, or [`SELECTED`].
+    entry: u32,
+}
+
+/// Stands for a rule that selects by an identity key without `machines`.
+const SELECTED: u32 = u32::MAX;
 
 #[derive(Debug, Default)]
 pub(super) struct Index {
-    /// By identity key, in the order of [`Identity::ALL`].
-    named: [HashMap<Box<str>, Vec<Hit>>; 4],
+    /// By identity key, in the order of [`Identity::ALL`], and in it by the hash of a value.
+    named: [HashTable<Hit>; 4],
     classes: Vec<KeySet>,
     defaults: Vec<KeySet>,
 }
@@ -49,10 +59,20 @@ impl Index {
             let number = u32::try_from(number)
                 .expect("the tree's limits keep Assignments below four thousand million");
             match rule.tier {
-                Tier::Named if rule.entries.is_empty() => index.add_selected(number, rule),
-                Tier::Named => index.add_entries(number, rule),
+                Tier::Named => {}
                 Tier::Class => add_class(&mut index.classes, number, rule),
                 Tier::Default => add_class(&mut index.defaults, number, rule),
+            }
+        }
+        for identity in Identity::ALL {
+            let hits = || named(rules, identity);
+            let table = &mut index.named[identity as usize];
+            table.reserve(hits().count(), |_| {
+                unreachable!("an empty table has nothing to move")
+            });
+            for (value, hit) in hits() {
+                // There is room for all, so nothing is hashed again.
+                table.insert_unique(hash_of([value].into_iter()), hit, |_| 0);
             }
         }
         index
@@ -70,51 +90,22 @@ impl Index {
     }
 
     /// The entries of `machines` that list an identity which the machine sent, by their rule and place, in order.
-    pub(super) fn entries(&self, labels: &Labels) -> BTreeSet<(usize, usize)> {
-        let values = Identity::ALL.into_iter().flat_map(|identity| {
+    pub(super) fn entries(&self, rules: &[Rule], labels: &Labels) -> BTreeSet<(usize, usize)> {
+        let mut all = BTreeSet::new();
+        for identity in Identity::ALL {
             let table = &self.named[identity as usize];
-            sent(labels, identity).filter_map(|value| table.get(value))
-        });
-        values
-            .flatten()
-            .filter_map(|(rule, entry)| Some((*rule as usize, (*entry)? as usize)))
-            .collect()
-    }
-
-    /// Selectors with identity keys are found by the strongest of them.
-    fn add_selected(&mut self, number: u32, rule: &Rule) {
-        let strongest = rule
-            .selectors
-            .iter()
-            .filter_map(|selector| Some((Identity::from_key(&selector.key)?, selector)))
-            .min_by_key(|(identity, _)| *identity);
-        if let Some((identity, selector)) = strongest {
-            for value in &selector.values {
-                self.add(identity, value, (number, None));
-            }
-        }
-    }
-
-    fn add_entries(&mut self, number: u32, rule: &Rule) {
-        for (place, entry) in rule.entries.iter().enumerate() {
-            let place = u32::try_from(place)
-                .expect("the tree's limits keep machines below four thousand million");
-            for (identity, values) in &entry.identities {
-                for value in values {
-                    self.add(*identity, value, (number, Some(place)));
+            for value in labels.identities(identity) {
+                for hit in table.iter_hash(hash_of([value].into_iter())) {
+                    let (number, place) = (hit.rule as usize, hit.entry as usize);
+                    let entry = rules.get(number).and_then(|rule| rule.entries.get(place));
+                    if entry.is_some_and(|one| one.identities.of(identity).any(|own| own == value))
+                    {
+                        all.insert((number, place));
+                    }
                 }
             }
         }
-    }
-
-    fn add(&mut self, identity: Identity, value: &str, hit: Hit) {
-        let table = &mut self.named[identity as usize];
-        match table.get_mut(value) {
-            Some(hits) => hits.push(hit),
-            None => {
-                table.insert(value.into(), vec![hit]);
-            }
-        }
+        all
     }
 
     fn find_named<'s>(
@@ -126,14 +117,17 @@ impl Index {
         let mut contradicted: Option<&'s Rule> = None;
         for identity in Identity::ALL {
             let table = &self.named[identity as usize];
-            for (position, value) in sent(labels, identity).enumerate() {
-                for (number, place) in table.get(value).map_or(&[][..], Vec::as_slice) {
-                    let Some(rule) = rules.get(*number as usize) else {
+            for (position, value) in labels.identities(identity).enumerate() {
+                for hit in table.iter_hash(hash_of([value].into_iter())) {
+                    let Some(rule) = rules.get(hit.rule as usize) else {
                         continue;
                     };
-                    let place = place.map(|place| place as usize);
+                    let place = (hit.entry != SELECTED).then_some(hit.entry as usize);
                     let entry = place.and_then(|place| rule.entries.get(place));
-                    if entry.is_some_and(|entry| entry.is_contradicted(labels)) {
+                    if !names(rule, entry, identity, value) {
+                        continue;
+                    }
+                    if entry.is_some_and(|entry| entry.identities.are_contradicted(labels)) {
                         contradicted = contradicted.or(Some(rule));
                         continue;
                     }
@@ -170,6 +164,49 @@ impl Index {
     }
 }
 
+/// Every value of an identity key by which named rules are found: those of entries, and of selectors without entries
+/// those of the strongest key.
+fn named(rules: &[Rule], identity: Identity) -> impl Iterator<Item = (&str, Hit)> {
+    let rules = rules.iter().zip(0_u32..);
+    let rules = rules.filter(|(rule, _)| rule.tier == Tier::Named);
+    rules.flat_map(move |(rule, number)| {
+        let entries = rule.entries.iter().zip(0_u32..);
+        let listed = entries.flat_map(move |(entry, place)| {
+            let hit = Hit {
+                rule: number,
+                entry: place,
+            };
+            entry.identities.of(identity).map(move |value| (value, hit))
+        });
+        let selector =
+            strongest(rule).filter(|(key, _)| *key == identity && rule.entries.is_empty());
+        let selected = selector.into_iter().flat_map(move |(_, selector)| {
+            let hit = Hit {
+                rule: number,
+                entry: SELECTED,
+            };
+            selector.values.iter().map(move |value| (&**value, hit))
+        });
+        listed.chain(selected)
+    })
+}
+
+/// The strongest identity key that a rule selects by.
+fn strongest(rule: &Rule) -> Option<(Identity, &SelectorValues)> {
+    rule.selectors
+        .iter()
+        .filter_map(|selector| Some((Identity::from_key(&selector.key)?, selector)))
+        .min_by_key(|(identity, _)| *identity)
+}
+
+/// Whether a hit really stands for this value; hashes alone may be equal.
+fn names(rule: &Rule, entry: Option<&Entry>, identity: Identity, value: &str) -> bool {
+    match entry {
+        Some(entry) => entry.identities.of(identity).any(|own| own == value),
+        None => strongest(rule).is_some_and(|(_, selector)| selector.contains(value)),
+    }
+}
+
 /// Whether one rank is before another. The place of an entry counts within one Assignment only; between two, the name does.
 fn beats(rank: &Rank<'_>, other: &Rank<'_>, rule: &Rule) -> bool {
     let (.., place, name) = rank;
@@ -188,21 +225,11 @@ fn beats(rank: &Rank<'_>, other: &Rank<'_>, rule: &Rule) -> bool {
 fn strongest_selected(rule: &Rule, labels: &Labels) -> Option<(Identity, usize)> {
     let selected = rule.selectors.iter().filter_map(|selector| {
         let identity = Identity::from_key(&selector.key)?;
-        let position = sent(labels, identity).position(|value| selector.contains(value))?;
+        let mut sent = labels.identities(identity);
+        let position = sent.position(|value| selector.contains(value))?;
         Some((identity, position))
     });
     selected.min()
-}
-
-/// The values that a machine sent for an identity key, in the order of the request.
-fn sent(labels: &Labels, identity: Identity) -> impl Iterator<Item = &str> {
-    let macs = (identity == Identity::Mac).then(|| labels.macs());
-    let one = if identity == Identity::Mac {
-        None
-    } else {
-        labels.get(identity.key())
-    };
-    macs.into_iter().flatten().chain(one)
 }
 
 fn add_class(sets: &mut Vec<KeySet>, number: u32, rule: &Rule) {

@@ -9,14 +9,15 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::id::ConfigId;
-use crate::label::Labels;
+use crate::label::{Entry, Labels};
+use crate::template::{Template, Values};
 use crate::tree::Revision;
 
 pub use config::{Body, Config, ConfigDir, Link, Rendering, Scope, Text, is_script};
 pub use explain::{
     Candidate, Explanation, FailedKey, Lost, MAX_NEAR_MISSES, ProfileCandidate, Rank, Step, Verdict,
 };
-pub use rule::{Binding, Choice, Entry, Rule, SelectorValues, Tier};
+pub use rule::{Binding, Choice, ConfigName, Outfit, Rule, SelectorValues, Shared, Tier};
 
 use index::Index;
 
@@ -57,6 +58,18 @@ pub struct Match<'s> {
     rule: &'s Rule,
     entry: Option<&'s Entry>,
     binding: &'s Binding,
+    outfit: &'s Outfit,
+    /// The script, where it is the same for everybody.
+    ready: Option<&'s Text>,
+}
+
+/// A script that a machine gets.
+#[derive(Clone, Copy, Debug)]
+pub enum Script<'s> {
+    /// A text that no label changes.
+    Ready(&'s Text),
+    /// A template that is rendered for each request.
+    Template(&'s Template),
 }
 
 /// Why no script can be given.
@@ -137,8 +150,9 @@ impl Snapshot {
         let choice = rule
             .choose(labels)
             .ok_or(NoMatch::NoProfile { assignment })?;
-        let binding = choice
-            .binding(found.entry)
+        let binding = &choice.binding;
+        let (outfit, ready) = binding
+            .outfit(found.entry)
             .ok_or(NoMatch::NoProfile { assignment })?;
         let entry = found.entry.and_then(|entry| rule.entries.get(entry));
         Ok(Match {
@@ -146,6 +160,8 @@ impl Snapshot {
             rule,
             entry,
             binding,
+            outfit,
+            ready,
         })
     }
 
@@ -210,7 +226,7 @@ impl<'s> Match<'s> {
     /// The Profile's name.
     #[must_use]
     pub fn profile(&self) -> &'s str {
-        &self.binding.scope.profile
+        &self.binding.profile
     }
 
     /// The Assignment's name.
@@ -227,27 +243,51 @@ impl<'s> Match<'s> {
             .filter(|name| !name.is_empty())
     }
 
+    /// The merged values.
+    #[must_use]
+    pub fn values(&self) -> &'s Values {
+        &self.outfit.values
+    }
+
     /// The config of this name, if the Profile has one that may be fetched.
     #[must_use]
     pub fn config(&self, name: &str) -> Option<&'s Arc<Config>> {
-        self.binding.configs.get(name)
+        match self.link(name)? {
+            (config, true) => Some(config),
+            (_, false) => None,
+        }
     }
 
-    /// The configs that may be fetched, by name.
+    /// The config of this name, and whether it may be fetched.
     #[must_use]
-    pub fn configs(&self) -> &'s std::collections::BTreeMap<String, Arc<Config>> {
-        &self.binding.configs
+    pub fn link(&self, name: &str) -> Option<(&'s Arc<Config>, bool)> {
+        let names = &self.binding.names;
+        let place = names.binary_search_by(|one| (*one.name).cmp(name)).ok()?;
+        let exposed = names.get(place)?.exposed;
+        Some((self.outfit.configs.get(place)?, exposed))
     }
 
-    /// The script's body; a Profile may have none.
-    #[must_use]
-    pub fn script(&self) -> Option<&'s Body> {
-        self.binding.script.as_ref()
+    /// The configs that may be fetched, sorted by name.
+    pub fn configs(&self) -> impl Iterator<Item = (&'s str, &'s Arc<Config>)> {
+        let names = self.binding.names.iter().zip(self.outfit.configs.iter());
+        names
+            .filter(|(name, _)| name.exposed)
+            .map(|(name, config)| (&*name.name, config))
     }
 
-    /// Whether the Profile has a script at all.
+    /// What `config_dir` stands for in the script, where it is used.
     #[must_use]
-    pub fn has_script(&self) -> bool {
-        self.binding.script.is_some()
+    pub fn directory(&self) -> Option<&'s ConfigDir> {
+        self.outfit.directory.as_deref()
+    }
+
+    /// The script; a Profile may have none.
+    #[must_use]
+    pub fn script(&self) -> Option<Script<'s>> {
+        match (self.ready, &self.binding.script) {
+            (Some(text), _) => Some(Script::Ready(text)),
+            (None, Some(template)) => Some(Script::Template(template)),
+            (None, None) => None,
+        }
     }
 }

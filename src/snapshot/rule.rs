@@ -1,11 +1,11 @@
 //! One Assignment, compiled.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::label::{Identity, Labels};
+use crate::label::{Entry, Identity, Labels};
+use crate::template::{Template, Values};
 
-use super::config::{Body, Config, Scope};
+use super::config::{Config, ConfigDir, Text};
 
 /// The first thing that ranks Assignments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -61,40 +61,6 @@ impl SelectorValues {
     }
 }
 
-/// An entry of `machines`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
-    /// Its name; empty where it has none.
-    pub name: Box<str>,
-    /// Its identity keys with their values, strongest first.
-    pub identities: Vec<(Identity, Vec<Box<str>>)>,
-}
-
-impl Entry {
-    /// Whether the machine sent valid values of a key that this entry has, and none of them is the entry's.
-    #[must_use]
-    pub fn is_contradicted(&self, labels: &Labels) -> bool {
-        self.contradicted(labels).next().is_some()
-    }
-
-    /// The keys by which this machine is another one, with the values of the entry.
-    pub fn contradicted(
-        &self,
-        labels: &Labels,
-    ) -> impl Iterator<Item = &(Identity, Vec<Box<str>>)> {
-        self.identities.iter().filter(move |(identity, values)| {
-            let is_listed = |sent: &str| values.iter().any(|value| **value == *sent);
-            if *identity == Identity::Mac {
-                labels.macs().len() > 0 && !labels.macs().any(is_listed)
-            } else {
-                labels
-                    .get(identity.key())
-                    .is_some_and(|sent| !is_listed(sent))
-            }
-        })
-    }
-}
-
 /// One Assignment, compiled.
 #[derive(Debug)]
 pub struct Rule {
@@ -107,7 +73,7 @@ pub struct Rule {
     /// What it asks of labels, sorted by key.
     pub selectors: Vec<SelectorValues>,
     /// The machines it names.
-    pub entries: Vec<Entry>,
+    pub entries: Arc<[Entry]>,
     /// The Profiles it may mean; more than one only with `profileSelectors`.
     pub choices: Vec<Choice>,
 }
@@ -141,10 +107,8 @@ impl Rule {
 pub struct Choice {
     /// Labels that must not differ from what the machine sent (`assignment/ipxe-…`).
     pub requires: Vec<(String, String)>,
-    /// What machines without anything of their own get.
-    pub shared: Option<Arc<Binding>>,
-    /// What entries with values of their own get, by their place in [`Rule::entries`].
-    pub own: BTreeMap<usize, Arc<Binding>>,
+    /// What its machines get.
+    pub binding: Binding,
 }
 
 impl Choice {
@@ -162,29 +126,73 @@ impl Choice {
             }
         })
     }
+}
 
-    /// The Profile's name; `None` where nobody can be bound to it.
-    #[must_use]
-    pub fn profile(&self) -> Option<&str> {
-        let any = self.shared.as_ref().or_else(|| self.own.values().next());
-        any.map(|binding| &*binding.scope.profile)
-    }
+/// A Profile with the values of one Assignment and of its machines.
+#[derive(Debug)]
+pub struct Binding {
+    /// The Profile's name.
+    pub profile: Arc<str>,
+    /// The script; a Profile may have none.
+    pub script: Option<Arc<Template>>,
+    /// The names of the Profile's configs, sorted.
+    pub names: Arc<[ConfigName]>,
+    /// What machines get that have nothing of their own; absent where every machine has.
+    pub shared: Option<Shared>,
+    /// What entries with something of their own get, by their place in [`Rule::entries`]; empty where none has.
+    pub own: Box<[Option<Outfit>]>,
+}
 
-    pub(super) fn binding(&self, entry: Option<usize>) -> Option<&Binding> {
-        entry
-            .and_then(|entry| self.own.get(&entry))
-            .or(self.shared.as_ref())
-            .map(AsRef::as_ref)
+/// A config's name, and whether it may be fetched or is inserted in place of its name alone (`exposed: false`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigName {
+    /// The name.
+    pub name: Box<str>,
+    /// Whether it may be fetched.
+    pub exposed: bool,
+}
+
+/// What machines get that have nothing of their own.
+#[derive(Debug)]
+pub struct Shared {
+    /// Their values and configs.
+    pub outfit: Outfit,
+    /// The script, where no label changes it.
+    pub script: Option<Text>,
+}
+
+/// What a template is rendered with for one machine, or for all that are alike.
+#[derive(Clone, Debug)]
+pub struct Outfit {
+    /// The merged values.
+    pub values: Values,
+    /// The configs, one for each of [`Binding::names`].
+    pub configs: Arc<[Arc<Config>]>,
+    /// What `config_dir` stands for in the script, where it is used.
+    pub directory: Option<Arc<ConfigDir>>,
+}
+
+impl Outfit {
+    /// Shares what is the same as in another one.
+    pub fn share(&mut self, other: Option<&Self>) {
+        let Some(other) = other else { return };
+        let both = self.configs.iter().zip(other.configs.iter());
+        if self.configs.len() == other.configs.len()
+            && both.into_iter().all(|(one, other)| Arc::ptr_eq(one, other))
+        {
+            self.configs = Arc::clone(&other.configs);
+        }
     }
 }
 
-/// A Profile with the values of one Assignment, or of one machine.
-#[derive(Debug)]
-pub struct Binding {
-    /// The names and values.
-    pub scope: Arc<Scope>,
-    /// The script.
-    pub script: Option<Body>,
-    /// The configs that may be fetched.
-    pub configs: BTreeMap<String, Arc<Config>>,
+impl Binding {
+    /// What an entry gets, or a machine that is in none: its own, or what all share.
+    pub(super) fn outfit(&self, entry: Option<usize>) -> Option<(&Outfit, Option<&Text>)> {
+        let own = entry.and_then(|entry| self.own.get(entry)?.as_ref());
+        match (own, &self.shared) {
+            (Some(own), _) => Some((own, None)),
+            (None, Some(shared)) => Some((&shared.outfit, shared.script.as_ref())),
+            (None, None) => None,
+        }
+    }
 }

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
-use std::io::Read as _;
+use std::hash::{BuildHasher as _, Hash as _, Hasher as _, RandomState};
+use std::io::{self, Read as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
@@ -143,6 +144,35 @@ impl Credentials {
         }
     }
 
+    /// What stands in all the files: a number that is the same for the same contents, as long as the keys are the same.
+    pub(super) fn fingerprint(&self, keys: &RandomState) -> u64 {
+        let Self {
+            username: _,
+            password_file,
+            bearer_token_file,
+            ca_file,
+            client_cert_file,
+            client_key_file,
+            ssh_key_file,
+            known_hosts_file,
+            proxy: _,
+        } = self;
+        let files = [
+            password_file,
+            bearer_token_file,
+            ca_file,
+            client_cert_file,
+            client_key_file,
+            ssh_key_file,
+            known_hosts_file,
+        ];
+        let mut hasher = keys.build_hasher();
+        for path in files.into_iter().flatten() {
+            contents(path).hash(&mut hasher);
+        }
+        hasher.finish()
+    }
+
     /// Ensure that what belongs together is together, and that nothing is said twice.
     fn pairs(&self) -> Result<(), CredentialsError> {
         let pair = |is_wrong: bool, text| {
@@ -179,6 +209,21 @@ impl Credentials {
         }
         Ok(())
     }
+}
+
+/// What stands in a file, or why nobody can tell.
+fn contents(path: &Path) -> Result<Vec<u8>, io::ErrorKind> {
+    let read = || {
+        if !fs::metadata(path)?.is_file() {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        let mut bytes = Vec::new();
+        File::open(path)?
+            .take(MAX_FILE_BYTES + 1)
+            .read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    read().map_err(|error: io::Error| error.kind())
 }
 
 /// A file of a credential and the flag that names it.
@@ -312,6 +357,30 @@ mod tests {
             error.to_string().contains("cannot be read: No such file"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn a_fingerprint_is_of_what_stands_in_the_files() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("token");
+        let credentials = Credentials {
+            bearer_token_file: Some(path.clone()),
+            ..Credentials::default()
+        };
+        let keys = RandomState::new();
+        let missing = credentials.fingerprint(&keys);
+        fs::write(&path, "one").unwrap();
+        let one = credentials.fingerprint(&keys);
+        fs::remove_file(&path).unwrap();
+        fs::write(&path, "one").unwrap();
+        assert_eq!(credentials.fingerprint(&keys), one);
+        fs::write(&path, "two").unwrap();
+        let two = credentials.fingerprint(&keys);
+        fs::remove_file(&path).unwrap();
+        fs::create_dir(&path).unwrap();
+        let folder = credentials.fingerprint(&keys);
+        let all = [missing, one, two, folder];
+        assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), 4);
     }
 
     #[test]

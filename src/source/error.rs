@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fmt::{self, Write as _};
+use std::time::Duration;
 
 use crate::tree::{RepoPath, Revision};
 
@@ -90,6 +91,7 @@ pub struct SourceError {
     message: String,
     revision: Option<Revision>,
     missing: Option<RepoPath>,
+    retry_after: Option<Duration>,
 }
 
 impl SourceError {
@@ -109,6 +111,12 @@ impl SourceError {
     #[must_use]
     pub fn missing_path(&self) -> Option<&RepoPath> {
         self.missing.as_ref()
+    }
+
+    /// How long the remote wants to be left alone, when it says so.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.retry_after
     }
 
     /// Whether the same question may get another answer in a while without anybody changing the repository or the
@@ -144,6 +152,7 @@ impl SourceError {
             message: message.into(),
             revision: None,
             missing: None,
+            retry_after: None,
         }
     }
 
@@ -172,6 +181,12 @@ impl SourceError {
     /// The caller asked to stop.
     pub(super) fn interrupted() -> Self {
         Self::new(ErrorClass::Interrupted, "the read was interrupted")
+    }
+
+    /// The same failure of a remote that wants to be left alone for this long.
+    pub(super) fn with_retry_after(mut self, pause: Option<Duration>) -> Self {
+        self.retry_after = pause;
+        self
     }
 
     /// The same failure, said of this commit.

@@ -1,7 +1,6 @@
 //! A repository somewhere else: ask for one ref, and when it moved, fetch one commit without its history.
 
 use std::num::NonZeroU32;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
@@ -21,10 +20,11 @@ use gix::protocol::{Handshake, LsRefsCommand};
 use super::error::{ErrorClass, SourceError, cause, causes};
 use super::memo::Memo;
 use super::remote::{Found, Settings};
+use super::scratch::Scratch;
 use super::store::{Generation, may_be_of_store};
 use super::transport::Transport;
 use super::unpacked::{Reporter, Unpacked};
-use super::walk::Walked;
+use super::walk::{Scope, Walked};
 use super::watch::Watch;
 use super::{reference, walk};
 use crate::tree::{Limits, Revision};
@@ -51,11 +51,11 @@ pub(super) struct Fetcher {
 }
 
 impl Fetcher {
-    pub(super) fn new(transport: Transport, folder: PathBuf) -> Self {
+    pub(super) fn new(transport: Transport, scratch: Scratch) -> Self {
         Self {
             transport,
             kept: Kept {
-                folder,
+                scratch,
                 generation: None,
             },
         }
@@ -129,7 +129,7 @@ impl Fetcher {
 #[derive(Debug)]
 struct Kept {
     /// Where the stores are made.
-    folder: PathBuf,
+    scratch: Scratch,
     generation: Option<Generation>,
 }
 
@@ -173,7 +173,7 @@ impl Kept {
         connection: &mut Connection<'_>,
         request: &Request<'_>,
     ) -> Result<Walked, SourceError> {
-        let fresh = Generation::create(&self.folder);
+        let fresh = self.scratch.make(Generation::create);
         let mut fresh = fresh.inspect_err(|_| self.generation = None)?;
         let result = connection.obtain(&mut fresh, request);
         let is_good = match &result {
@@ -263,6 +263,13 @@ impl<'a> Connection<'a> {
         self.handshake.server_protocol_version == Protocol::V2
     }
 
+    /// Whether the remote can leave out large files. Before version 2 of the protocol few can, and nothing is asked of them.
+    fn filters(&self) -> bool {
+        let fetch = self.handshake.capabilities.capability("fetch");
+        self.handshake.server_protocol_version == Protocol::V2
+            && fetch.is_some_and(|fetch| fetch.supports("filter") == Some(true))
+    }
+
     /// Fetches a commit into a generation, unless it was the last one to come into it, and reads what is new in it.
     fn obtain(
         &mut self,
@@ -282,8 +289,8 @@ impl<'a> Connection<'a> {
             if generation.tip() == Some(commit) {
                 self.end();
             } else {
-                let limit = object_limit(&settings.limits);
-                self.fetch(commit, limit, generation, unpacked.progress(), stop)
+                let limits = &settings.limits;
+                self.fetch(commit, limits, generation, unpacked.progress(), stop)
                     .map_err(|error| match error.class() {
                         // Whether a remote has a commit that no ref names is seen only now.
                         ErrorClass::Protocol if !is_advertised => {
@@ -294,27 +301,34 @@ impl<'a> Connection<'a> {
                 generation.fetched(commit);
             }
             let objects = generation.objects()?;
-            walk::read_change(&objects, commit, &settings.scope(), memo, stop)
+            let scope = Scope {
+                lacks_large_files: self.filters() && generation.is_fresh(),
+                ..settings.scope()
+            };
+            walk::read_change(&objects, commit, &scope, memo, stop)
         })
     }
 
-    /// Fetches `commit` without its history, no object larger than `limit` bytes.
+    /// Fetches `commit` without its history, and without the files that are too large where the remote can leave them out:
+    /// a large file that nobody names does no harm then.
     fn fetch(
         &mut self,
         commit: ObjectId,
-        limit: u64,
+        limits: &Limits,
         generation: &Generation,
         progress: Reporter,
         stop: &AtomicBool,
     ) -> Result<(), SourceError> {
         let store = generation.prepare()?;
         let bases = store.objects()?;
-        let object_limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let limit = object_limit(limits);
+        let alloc_limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let mut failure = None;
         let outcome = gix::protocol::fetch(
             &mut OneCommit {
                 wanted: commit,
                 have: generation.tip(),
+                largest_file: self.filters().then_some(limits.file_bytes),
             },
             |reader, progress, stop| {
                 let written = pack::Bundle::write_to_directory(
@@ -326,7 +340,7 @@ impl<'a> Connection<'a> {
                     commit.kind(),
                     pack::bundle::write::Options {
                         thread_limit: Some(UNPACKING_THREADS),
-                        alloc_limit_bytes: Some(object_limit),
+                        alloc_limit_bytes: Some(alloc_limit),
                         ..Default::default()
                     },
                 );
@@ -373,6 +387,8 @@ impl<'a> Connection<'a> {
 struct OneCommit {
     wanted: ObjectId,
     have: Option<ObjectId>,
+    /// The bytes of the largest file that is wanted, where the remote can leave out larger ones.
+    largest_file: Option<u64>,
 }
 
 impl Negotiate for OneCommit {
@@ -384,6 +400,9 @@ impl Negotiate for OneCommit {
 
     fn add_wants(&mut self, arguments: &mut Arguments, _known: &[bool]) -> bool {
         arguments.want(self.wanted);
+        if let Some(bytes) = self.largest_file {
+            arguments.filter(&format!("blob:limit={}", bytes.saturating_add(1)));
+        }
         if let Some(have) = self.have {
             arguments.have(have);
         }

@@ -2,12 +2,14 @@
 //! run.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use gix::ObjectId;
 use gix::bstr::ByteSlice as _;
 use gix::sec::Trust;
 
+use super::aside::{Aside, Ends, Times};
 use super::error::{ErrorClass, SourceError, printable};
 use super::memo::Memo;
 use super::remote::Found;
@@ -17,40 +19,88 @@ use crate::tree::{Limits, RepoPath, Revision, Tree};
 /// How often a read is begun anew when an object is missing or damaged: a push or a repack may be under way.
 const ATTEMPTS: usize = 3;
 
-/// Checks the repository at `path`, which may be bare, a work tree or a linked work tree.
-pub(super) fn check(
-    path: &Path,
-    settings: &Settings,
-    known: Option<&Revision>,
-    memo: Option<&Memo>,
-    interrupt: &AtomicBool,
-) -> Result<Found, SourceError> {
-    let mut attempt = 1;
-    loop {
-        match check_once(path, settings, known, memo, interrupt) {
-            Err(error) if error.class() == ErrorClass::Corrupt && attempt < ATTEMPTS => {
-                attempt += 1;
-            }
-            result => return result,
+/// A repository of this machine, which may be bare, a work tree or a linked work tree.
+#[derive(Debug)]
+pub(super) struct Local {
+    path: PathBuf,
+    aside: Aside,
+}
+
+impl Local {
+    /// The repository at this path; nothing is read yet.
+    pub(super) fn new(path: &Path) -> Self {
+        Self {
+            path: path.to_owned(),
+            aside: Aside::default(),
         }
+    }
+
+    /// Looks up the ref, and reads the commit when it is not `known`.
+    pub(super) fn check(
+        &mut self,
+        settings: &Arc<Settings>,
+        known: Option<&Revision>,
+        memo: Option<&Arc<Memo>>,
+        interrupt: &AtomicBool,
+    ) -> Result<Found, SourceError> {
+        let times = Times {
+            first: settings.git_timeout,
+            rest: settings.fetch_timeout,
+        };
+        let what = format!("`{}`", printable(&self.path.display().to_string()));
+        let question = Question {
+            path: self.path.clone(),
+            settings: Arc::clone(settings),
+            known: known.cloned(),
+            memo: memo.cloned(),
+        };
+        self.aside.run(&what, times, interrupt, move |ends| {
+            let result = question.answer(ends);
+            // Nobody shares the memo any more when the caller goes on.
+            drop(question);
+            result
+        })
     }
 }
 
-fn check_once(
-    path: &Path,
-    settings: &Settings,
-    known: Option<&Revision>,
-    memo: Option<&Memo>,
-    interrupt: &AtomicBool,
-) -> Result<Found, SourceError> {
-    let repository = open(path)?;
-    let commit = resolve(&repository, settings.reference.as_deref())?;
-    let revision = Revision::new(&commit.to_string());
-    if let Some(known) = known.filter(|known| **known == revision) {
-        return Ok(Found::Known(known.clone()));
+/// One check.
+struct Question {
+    path: PathBuf,
+    settings: Arc<Settings>,
+    known: Option<Revision>,
+    memo: Option<Arc<Memo>>,
+}
+
+impl Question {
+    fn answer(&self, ends: &Ends<Found>) -> Result<Found, SourceError> {
+        let mut attempt = 1;
+        loop {
+            match self.answer_once(ends) {
+                Err(error) if error.class() == ErrorClass::Corrupt && attempt < ATTEMPTS => {
+                    attempt += 1;
+                }
+                result => return result,
+            }
+        }
     }
-    let objects = &repository.objects;
-    walk::read_change(objects, commit, &settings.scope(), memo, interrupt).map(Found::Read)
+
+    fn answer_once(&self, ends: &Ends<Found>) -> Result<Found, SourceError> {
+        let Self {
+            path,
+            settings,
+            known,
+            memo,
+        } = self;
+        let repository = open(path)?;
+        let commit = resolve(&repository, settings.reference.as_deref())?;
+        let revision = Revision::new(&commit.to_string());
+        if let Some(known) = known.as_ref().filter(|known| **known == revision) {
+            return Ok(Found::Known(known.clone()));
+        }
+        ends.under_way();
+        let (objects, memo) = (&repository.objects, memo.as_deref());
+        walk::read_change(objects, commit, &settings.scope(), memo, ends.stop()).map(Found::Read)
+    }
 }
 
 /// Reads the files of a commit: the part of it that stands where `dir` stands in its work tree.
@@ -78,6 +128,7 @@ pub fn read_revision(dir: &Path, revision: &str, limits: &Limits) -> Result<Tree
             path: path.as_ref(),
             limits,
             allow_empty: false,
+            lacks_large_files: false,
             allowed_signers: None,
         },
         &AtomicBool::new(false),

@@ -11,7 +11,7 @@ use gix::ObjectId;
 use crate::tree::{Entry, RepoPath, Revision, Tree};
 
 /// A tree with the ids that git has for its parts.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Memo {
     /// The tree.
     pub(super) tree: Tree,

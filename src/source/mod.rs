@@ -5,11 +5,12 @@
 //!   away after some fetches and at the first thing in it that is odd, so that no lock, no damaged pack and no pile of
 //!   packs can stand in the way of the next fetch.
 //! * Of a commit only what changed since the last one is read: folders and files with the ids they had are shared.
-//! * A repository of this machine is read in place.
+//! * A repository of this machine is read in place, on a thread that can be left alone when its disk hangs.
 //! * Nothing that comes out of a repository is trusted: names, sizes, depth and number are checked on the way.
 //!
 //! This is the only room that knows git, HTTP clients and TLS.
 
+mod aside;
 mod credentials;
 mod daemon;
 mod directory;
@@ -21,6 +22,7 @@ mod memo;
 mod meter;
 mod reference;
 mod remote;
+mod scratch;
 pub mod seed;
 mod signature;
 mod ssh;

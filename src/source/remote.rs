@@ -1,17 +1,21 @@
 //! `Remote`: the repository that a server follows, asked again and again.
 
+use std::hash::RandomState;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use super::credentials::Credentials;
 use super::error::{ErrorClass, SourceError};
 use super::fetch::Fetcher;
+use super::local::Local;
 use super::memo::Memo;
+use super::scratch::Scratch;
 use super::transport::Transport;
 use super::url::{Place, RepoUrl};
 use super::walk::{Scope, Walked};
-use super::{local, signature, store};
+use super::{signature, ssh, store};
 use crate::tree::{Limits, RepoPath, Revision, Tree};
 
 /// Which tree to read, from where, and how much of it.
@@ -89,6 +93,7 @@ impl Settings {
             path: self.path.as_ref(),
             limits: &self.limits,
             allow_empty: self.allow_empty,
+            lacks_large_files: false,
             allowed_signers: self.allowed_signers.as_deref(),
         }
     }
@@ -119,13 +124,38 @@ pub(super) enum Found {
 /// Its calls block: run them where blocking is allowed, not on an async task.
 #[derive(Debug)]
 pub struct Remote {
-    settings: Settings,
-    /// `None` for a repository of this machine.
-    fetcher: Option<Fetcher>,
+    settings: Arc<Settings>,
+    way: Way,
+    /// What [`Credentials::fingerprint`] is made with, and what it was at the last check.
+    keys: RandomState,
+    shown: u64,
     /// The commit whose signature was refused last.
     refused: Option<Unsigned>,
     /// What was read last.
-    memo: Option<Memo>,
+    memo: Option<Arc<Memo>>,
+}
+
+/// How the repository is read.
+#[derive(Debug)]
+enum Way {
+    Fetched(Box<Fetcher>),
+    /// One of this machine.
+    InPlace(Local),
+}
+
+impl Way {
+    fn new(settings: &Settings) -> Result<Self, SourceError> {
+        if let Place::Local(path) = settings.repo.place() {
+            return Ok(Self::InPlace(Local::new(path)));
+        }
+        let scratch = Scratch::new(settings.state_dir.as_deref(), |folder| {
+            store::sweep(folder);
+            ssh::sweep_logs(folder);
+        });
+        let transport = Transport::new(settings, &scratch)?
+            .expect("every repository that is not of this machine has a transport");
+        Ok(Self::Fetched(Box::new(Fetcher::new(transport, scratch))))
+    }
 }
 
 /// A commit whose signature was refused.
@@ -137,22 +167,17 @@ struct Unsigned {
 }
 
 impl Remote {
-    /// Prepares the folder for fetches and removes what a killed process left in it. Nothing is connected yet.
+    /// Removes what a killed process left in the folder for fetches. Nothing is connected yet. A folder that cannot be
+    /// written is no error: the one for temporary files takes its place for as long.
     ///
     /// # Errors
-    /// When the folder cannot be made, or when TLS cannot be set up.
+    /// When the network cannot be set up.
     pub fn new(settings: Settings) -> Result<Self, SourceError> {
-        let fetcher = if let Place::Local(_) = settings.repo.place() {
-            None
-        } else {
-            let folder = fetch_folder(&settings)?;
-            store::sweep(&folder);
-            let transport = Transport::new(&settings, &folder)?;
-            transport.map(|transport| Fetcher::new(transport, folder))
-        };
         Ok(Self {
-            settings,
-            fetcher,
+            way: Way::new(&settings)?,
+            settings: Arc::new(settings),
+            keys: RandomState::new(),
+            shown: 0,
             refused: None,
             memo: None,
         })
@@ -176,8 +201,9 @@ impl Remote {
         known: Option<&Revision>,
         interrupt: &AtomicBool,
     ) -> Result<Check, SourceError> {
+        // Read before they are used, as the list of signers is: a change in between is seen afterwards.
+        self.shown = self.fingerprint();
         let list = self.settings.allowed_signers.as_deref();
-        // Read before the commit is: a change in between is seen at the next check.
         let list = list.map(signature::read_list);
         let is_out = |known: &&Revision| {
             let refused = self.refused.as_ref();
@@ -196,6 +222,17 @@ impl Remote {
         result
     }
 
+    /// Whether the files of the credentials hold something else now than at the last check, so that what was refused then
+    /// may be accepted.
+    #[must_use]
+    pub fn has_new_credentials(&self) -> bool {
+        self.fingerprint() != self.shown
+    }
+
+    fn fingerprint(&self) -> u64 {
+        self.settings.credentials.fingerprint(&self.keys)
+    }
+
     /// Ensures that a tree that was kept is of a commit that would still be accepted: one that is signed by somebody on
     /// the list as it is now.
     ///
@@ -211,12 +248,11 @@ impl Remote {
         known: Option<&Revision>,
         interrupt: &AtomicBool,
     ) -> Result<Check, SourceError> {
-        let memo = self.memo.as_ref();
-        let found = match (self.settings.repo.place(), &mut self.fetcher) {
-            (Place::Local(path), _) => local::check(path, &self.settings, known, memo, interrupt),
-            (_, Some(fetcher)) => fetcher.check(&self.settings, known, memo, interrupt),
-            (_, None) => {
-                unreachable!("`new` makes a fetcher for every repository that is not local")
+        let (settings, memo) = (&self.settings, self.memo.as_ref());
+        let found = match &mut self.way {
+            Way::InPlace(local) => local.check(settings, known, memo, interrupt),
+            Way::Fetched(fetcher) => {
+                fetcher.check(settings, known, memo.map(Arc::as_ref), interrupt)
             }
         }?;
         Ok(match found {
@@ -227,11 +263,15 @@ impl Remote {
 
     fn remember(&mut self, walked: Walked, known: Option<&Revision>) -> Check {
         match walked {
-            Walked::New(memo) => Check::Changed(self.memo.insert(memo).tree.clone()),
+            Walked::New(memo) => {
+                let tree = memo.tree.clone();
+                self.memo = Some(Arc::new(memo));
+                Check::Changed(tree)
+            }
             Walked::Same(tree) => {
                 let is_known = self.memo.as_ref().is_some_and(|memo| memo.is_of(known));
                 if let Some(memo) = &mut self.memo {
-                    memo.tree = tree.clone();
+                    Arc::make_mut(memo).tree = tree.clone();
                 }
                 if is_known {
                     Check::Moved(tree)
@@ -241,18 +281,4 @@ impl Remote {
             }
         }
     }
-}
-
-fn fetch_folder(settings: &Settings) -> Result<PathBuf, SourceError> {
-    use std::os::unix::fs::DirBuilderExt as _;
-
-    let Some(state_dir) = &settings.state_dir else {
-        return Ok(std::env::temp_dir());
-    };
-    std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(state_dir)
-        .map_err(|error| SourceError::disk("cannot make the state directory", state_dir, &error))?;
-    Ok(state_dir.clone())
 }

@@ -57,6 +57,11 @@ impl Generation {
         self.tip
     }
 
+    /// Whether all that it holds came in one fetch.
+    pub(super) fn is_fresh(&self) -> bool {
+        self.fetches == 1
+    }
+
     /// Whether another fetch may go into it.
     pub(super) fn has_room(&self) -> bool {
         let limit = self.first_bytes.saturating_mul(MAX_GROWTH).max(MIN_BYTES);
@@ -130,10 +135,8 @@ pub(super) struct Store {
 }
 
 impl Store {
-    /// Makes a fresh store below `parent`, which may have gone away since the start.
+    /// Makes a fresh store below `parent`.
     pub(super) fn create(parent: &Path) -> Result<Self, SourceError> {
-        // Why it cannot be made is said by what cannot be made in it.
-        let _ = DirBuilder::new().recursive(true).mode(0o700).create(parent);
         let mut last = io::Error::other("no free name");
         for _ in 0..ATTEMPTS {
             match Self::try_create(parent) {
@@ -216,8 +219,13 @@ impl Drop for Store {
         ]
         .into_iter()
         .filter_map(Result::err)
-        .filter(|error| error.kind() != io::ErrorKind::NotFound)
-        {
+        .filter(|error| {
+            // Whoever took the folder above away took this one too.
+            !matches!(
+                error.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+            )
+        }) {
             tracing::warn!(folder = %self.folder.display(), %error, "cannot remove the folder of a fetch");
         }
     }

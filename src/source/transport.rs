@@ -1,7 +1,5 @@
 //! `Transport`: the way to a remote, whatever its protocol, opened anew for each check.
 
-use std::path::Path;
-
 use gix::protocol::transport::Protocol;
 use gix::protocol::transport::client::blocking_io::{Transport as Conversation, http};
 
@@ -9,6 +7,7 @@ use super::daemon;
 use super::error::{ErrorClass, SourceError};
 use super::http::{Client, Session};
 use super::remote::Settings;
+use super::scratch::Scratch;
 use super::ssh::Ssh;
 use super::url::{Address, Place};
 use super::watch::Watch;
@@ -22,13 +21,13 @@ pub(super) enum Transport {
 }
 
 impl Transport {
-    /// Prepares the way; `None` for a repository of this machine. Temporary files go to `folder`.
-    pub(super) fn new(settings: &Settings, folder: &Path) -> Result<Option<Self>, SourceError> {
+    /// Prepares the way; `None` for a repository of this machine. Temporary files go to `scratch`.
+    pub(super) fn new(settings: &Settings, scratch: &Scratch) -> Result<Option<Self>, SourceError> {
         let credentials = &settings.credentials;
         let timeout = settings.git_timeout;
         Ok(Some(match settings.repo.place() {
             Place::Http(url) => Self::Http(Box::new(Client::new(url, credentials, timeout)?)),
-            Place::Ssh(address) => Self::Ssh(Ssh::new(address, credentials, timeout, folder)),
+            Place::Ssh(address) => Self::Ssh(Ssh::new(address, credentials, timeout, scratch)),
             Place::Git(address) => Self::Git(address.clone()),
             Place::Local(_) => return Ok(None),
         }))

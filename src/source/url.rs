@@ -81,6 +81,12 @@ impl RepoUrl {
     pub(super) fn place(&self) -> &Place {
         &self.place
     }
+
+    /// Whether the repository is one of this machine, read in place.
+    #[must_use]
+    pub fn is_local(&self) -> bool {
+        matches!(self.place, Place::Local(_))
+    }
 }
 
 impl FromStr for RepoUrl {

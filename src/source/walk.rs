@@ -35,6 +35,8 @@ pub(super) struct Scope<'a> {
     pub(super) limits: &'a Limits,
     /// Whether a commit without the folder at `path` is an empty tree and not an error.
     pub(super) allow_empty: bool,
+    /// Whether a file that is not there is one that was left out for its size.
+    pub(super) lacks_large_files: bool,
     /// The list of those of whom one must have signed the commit; `None` when nobody must.
     pub(super) allowed_signers: Option<&'a Path>,
 }
@@ -73,6 +75,7 @@ pub(super) fn read_change(
     let mut walk = Walk {
         objects,
         checks_ids: scope.allowed_signers.is_some(),
+        lacks_large_files: scope.lacks_large_files,
         meter: Meter::new(scope.limits),
         interrupt,
         memo,
@@ -108,6 +111,8 @@ struct Walk<'a, O> {
     /// Whether objects are compared with their ids, which is all that binds files to a signature: what was fetched has
     /// been, but a repository of this machine may hold anything.
     checks_ids: bool,
+    /// See [`Scope`].
+    lacks_large_files: bool,
     meter: Meter<'a>,
     interrupt: &'a AtomicBool,
     memo: Option<&'a Memo>,
@@ -328,7 +333,10 @@ impl<O: Objects> Walk<'_, O> {
             .objects
             .try_header(&id)
             .map_err(|error| damaged(what, &error))?
-            .ok_or_else(|| missing(what, id))?;
+            .ok_or_else(|| match kind {
+                Kind::Blob if self.lacks_large_files => over_bytes(what, limit),
+                _ => missing(what, id),
+            })?;
         if header.kind != kind {
             let what = printable(what);
             let message = format!(
@@ -433,6 +441,7 @@ mod tests {
                     path: None,
                     limits: &Limits::default(),
                     allow_empty: false,
+                    lacks_large_files: false,
                     allowed_signers: None,
                 },
                 &AtomicBool::new(false),

@@ -5,6 +5,8 @@
 //! and go when `--retain` is over. A tree is kept and not what was compiled of it, so that another version of the program
 //! reads it too, by its own rules.
 //!
+//! When the newest file was last modified is when the remote last answered, so that a restart knows that too.
+//!
 //! File names end in a number that counts up; they begin with a digest of the repository, the ref and the path, which stand
 //! in the file too: what was served from elsewhere is never served.
 
@@ -77,6 +79,8 @@ pub struct Stored {
     pub since: SystemTime,
     /// When the server last may have missed config ids that others handed out.
     pub missed: Option<SystemTime>,
+    /// When the remote last answered, to the minute.
+    pub answered: SystemTime,
 }
 
 /// A superseded tree that is on disk.
@@ -118,6 +122,21 @@ impl State {
         &self.folder
     }
 
+    /// Makes the folder and ensures that it can be written.
+    ///
+    /// # Errors
+    /// Says what the disk says.
+    pub fn prepare(&self) -> io::Result<()> {
+        self.make_folder()?;
+        let probe = self.unfinished(0);
+        OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&probe)?;
+        fs::remove_file(&probe)
+    }
+
     /// The tree that was published last; `None` when there is none.
     ///
     /// # Errors
@@ -127,11 +146,24 @@ impl State {
             return Ok(None);
         };
         let (head, tree) = self.read(&file)?;
+        let modified = fs::metadata(&file).and_then(|found| found.modified());
         Ok(Some(Stored {
             tree,
             since: head.since,
             missed: head.missed,
+            answered: modified.unwrap_or(head.since),
         }))
+    }
+
+    /// Notes that the remote has answered at `now`: one small write, where a tree is stored.
+    ///
+    /// # Errors
+    /// Says what the disk says.
+    pub fn answered(&self, now: SystemTime) -> io::Result<()> {
+        match self.files()?.last() {
+            Some(newest) => File::open(newest)?.set_modified(now),
+            None => Ok(()),
+        }
     }
 
     /// The trees that were superseded less than `retain` before `now`, the youngest first.
@@ -167,10 +199,7 @@ impl State {
     /// # Errors
     /// Says what the disk says; what was stored before is as it was.
     pub fn save(&self, tree: &Tree, now: SystemTime) -> io::Result<()> {
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&self.folder)?;
+        self.make_folder()?;
         let files = self.files()?;
         let newest = files.last().and_then(|file| self.read_head(file).ok());
         let digest = format::digest(tree);
@@ -201,11 +230,22 @@ impl State {
         Ok(())
     }
 
+    fn make_folder(&self) -> io::Result<()> {
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&self.folder)
+    }
+
+    /// A file that is being written, under a name that nobody else has.
+    fn unfinished(&self, number: u64) -> PathBuf {
+        let random = RandomState::new().hash_one(number);
+        let name = format!("{}{UNFINISHED}{random:016x}", self.prefix);
+        self.folder.join(name)
+    }
+
     fn write(&self, head: &Head, tree: &Tree) -> io::Result<()> {
-        let random = RandomState::new().hash_one(head.sequence);
-        let unfinished = self
-            .folder
-            .join(format!("{}{UNFINISHED}{random:016x}", self.prefix));
+        let unfinished = self.unfinished(head.sequence);
         let written = self.write_to(&unfinished, head, tree);
         if written.is_err() {
             // Its own failure says nothing that the first one does not.
@@ -320,7 +360,7 @@ impl State {
 
     fn names(&self) -> io::Result<Vec<PathBuf>> {
         let entries = match fs::read_dir(&self.folder) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) if is_absence(&error) => return Ok(Vec::new()),
             entries => entries?,
         };
         let paths = entries.map(|entry| entry.map(|entry| entry.path()));
@@ -343,6 +383,14 @@ impl State {
         let name = file.file_name().and_then(OsStr::to_str)?;
         name.strip_prefix(&self.prefix)
     }
+}
+
+/// Whether there is no folder: nothing has the name, or something else has it, or that of a folder above.
+fn is_absence(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+    )
 }
 
 fn prefix(key: &Key) -> String {

@@ -19,6 +19,8 @@ pub(super) const JOIN: &str = "gitboot_join";
 pub(super) const ADD: &str = "gitboot_add";
 pub(super) const MULTIPLY: &str = "gitboot_multiply";
 pub(super) const MEASURE: &str = "gitboot_measure";
+pub(super) const REACH_ITEM: &str = "gitboot_item";
+pub(super) const REACH_SLICE: &str = "gitboot_slice";
 pub(super) const CHARGE: &str = "gitboot_charged";
 
 /// Filters that escape by themselves, or say that nothing is to be escaped.
@@ -119,6 +121,8 @@ fn add_own(environment: &mut Environment<'static>) {
     environment.add_filter(ADD, operators::add);
     environment.add_filter(MULTIPLY, operators::multiply);
     environment.add_filter(MEASURE, filters::measure);
+    environment.add_filter(REACH_ITEM, filters::reach_item);
+    environment.add_filter(REACH_SLICE, filters::reach_slice);
 }
 
 /// Prints a value: booleans in lower case, numbers as Rust does, nothing else that is no text. An `if` expression

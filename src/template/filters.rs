@@ -294,6 +294,24 @@ pub(super) fn measure(state: &mut State<'_, '_>, value: Value) -> Result<Value, 
     Ok(value)
 }
 
+/// Charges for finding one item: in a text, and in what has no order of its own, by counting from the start.
+pub(super) fn reach_item(state: &mut State<'_, '_>, value: Value) -> Result<Value, Error> {
+    match value.kind() {
+        ValueKind::String | ValueKind::Iterable => reach_slice(state, value),
+        _ => Ok(value),
+    }
+}
+
+/// Charges for finding a slice, which counts from the start, too.
+pub(super) fn reach_slice(state: &mut State<'_, '_>, value: Value) -> Result<Value, Error> {
+    let steps = match value.as_str() {
+        Some(text) => text.len(),
+        None => value.len().unwrap_or(0),
+    };
+    Run::of(state)?.charge(steps as u64)?;
+    Ok(value)
+}
+
 /// A test of minijinja's, charged for.
 pub(super) fn tested(
     state: &mut State<'_, '_>,

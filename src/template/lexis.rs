@@ -29,6 +29,7 @@ pub(super) enum Lexeme {
     VariableEnd,
     BlockStart,
     BlockEnd,
+    ParenOpen,
     ParenClose,
     Operator,
     Text,
@@ -50,6 +51,12 @@ impl Lexemes {
     pub(super) fn from(&self, offset: usize) -> &[Lexed] {
         let index = self.0.partition_point(|lexed| lexed.range.start < offset);
         self.0.get(index..).unwrap_or_default()
+    }
+
+    /// The tokens before `offset`.
+    pub(super) fn before(&self, offset: usize) -> &[Lexed] {
+        let index = self.0.partition_point(|lexed| lexed.range.start < offset);
+        self.0.get(..index).unwrap_or_default()
     }
 
     /// Where the statement that has its keyword at `offset` ends its (opening) tag.
@@ -93,6 +100,7 @@ fn lexeme(token: &Token<'_>) -> Lexeme {
         Token::VariableEnd => Lexeme::VariableEnd,
         Token::BlockStart => Lexeme::BlockStart,
         Token::BlockEnd => Lexeme::BlockEnd,
+        Token::ParenOpen => Lexeme::ParenOpen,
         Token::ParenClose => Lexeme::ParenClose,
         Token::Plus | Token::Mul | Token::Tilde => Lexeme::Operator,
         Token::TemplateData(_) => Lexeme::Text,
@@ -113,6 +121,11 @@ struct Guard<'t> {
     elifs: usize,
     /// The first word of the statement that is read.
     keyword: Option<&'t str>,
+    /// For the tag and each bracket in it that is open, how deep what was read in it will nest once its look-ups are charged
+    /// for: those of the operand that is read, and the most of those before it.
+    heights: Vec<(usize, usize)>,
+    /// Whether a bracket here would look something up.
+    after_operand: bool,
     /// Whether it assigns: `{% set x = … %}` opens no block.
     assigns: bool,
     at_keyword: bool,
@@ -120,6 +133,7 @@ struct Guard<'t> {
 
 impl<'t> Guard<'t> {
     fn admits(&mut self, token: &Token<'t>) -> bool {
+        self.measure(token);
         match token {
             Token::VariableStart | Token::BlockStart => {
                 self.chains = vec![0];
@@ -145,7 +159,50 @@ impl<'t> Guard<'t> {
         self.chain <= limits::CHAIN
             && self.elifs <= limits::ELIFS
             && self.chains.len() <= limits::NESTING + 1
+            && self
+                .heights
+                .last()
+                .is_none_or(|(now, _)| *now <= 2 * limits::NESTING)
             && self.blocks.len() <= limits::NESTING
+    }
+
+    fn measure(&mut self, token: &Token<'t>) {
+        let level = self.heights.last_mut();
+        match token {
+            Token::VariableStart | Token::BlockStart => self.heights = vec![(0, 0)],
+            Token::ParenOpen | Token::BracketOpen | Token::BraceOpen => {
+                if let Some((now, _)) = level
+                    && self.after_operand
+                    && matches!(token, Token::BracketOpen)
+                {
+                    *now += 1;
+                }
+                self.heights.push((0, 0));
+            }
+            Token::ParenClose | Token::BracketClose | Token::BraceClose => {
+                let (now, most) = self.heights.pop().unwrap_or_default();
+                if let Some((outer, _)) = self.heights.last_mut() {
+                    *outer = (*outer).max(now.max(most) + 1);
+                }
+            }
+            Token::Dot | Token::Ident(_) | Token::Int(_) => {}
+            _ => {
+                if let Some((now, most)) = level {
+                    *most = (*most).max(*now);
+                    *now = 0;
+                }
+            }
+        }
+        self.after_operand = matches!(
+            token,
+            Token::Ident(_)
+                | Token::Int(_)
+                | Token::Str(_)
+                | Token::String(_)
+                | Token::ParenClose
+                | Token::BracketClose
+                | Token::BraceClose
+        );
     }
 
     fn step(&mut self) {

@@ -42,7 +42,7 @@ use fault::Location;
 pub use problem::{IncludeError, Place, Problem, ProblemKind};
 use rewrite::Origins;
 use run::{Printed, Root, Shape};
-pub use value::{Values, look_up, printed_number};
+pub use value::{Keys, Values, look_up, printed_number};
 
 /// How labels are escaped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

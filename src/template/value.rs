@@ -1,10 +1,10 @@
 //! Values as templates see them.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
-use minijinja::value::{Enumerator, Object, ObjectExt, ValueKind};
+use minijinja::value::{Enumerator, Object, ValueKind};
 use minijinja::{Error, ErrorKind, Value};
 
 use super::ProblemKind;
@@ -14,16 +14,58 @@ use super::fault::fault;
 #[derive(Clone, Debug)]
 pub struct Values(Value);
 
+/// The keys of maps, each kept once: a million machines spell the same few.
+#[derive(Debug, Default)]
+pub struct Keys(HashSet<Arc<str>>);
+
+impl Keys {
+    fn shared(&mut self, key: &str) -> Arc<str> {
+        if let Some(known) = self.0.get(key) {
+            return Arc::clone(known);
+        }
+        let key: Arc<str> = key.into();
+        self.0.insert(Arc::clone(&key));
+        key
+    }
+}
+
 impl Values {
     /// Converts a map of values.
     #[must_use]
     pub fn from_json(json: &serde_json::Value) -> Self {
-        Self(convert(json))
+        Self(convert(json, &mut Keys::default()))
+    }
+
+    /// These values with a map laid over them: maps merge key by key, anything else replaces. What is below is shared and
+    /// not copied.
+    #[must_use]
+    pub fn with(&self, over: &serde_json::Map<String, serde_json::Value>, keys: &mut Keys) -> Self {
+        Self(lay(&self.0, over, keys))
     }
 
     pub(super) fn value(&self) -> Value {
         self.0.clone()
     }
+}
+
+fn lay(below: &Value, over: &serde_json::Map<String, serde_json::Value>, keys: &mut Keys) -> Value {
+    let below = below.downcast_object::<Map>();
+    let under = |key: &str| below.as_ref().and_then(|map| map.get(key));
+    let own = over.iter().map(|(key, json)| {
+        let value = match (json, under(key)) {
+            (serde_json::Value::Object(above), Some(value))
+                if value.downcast_object_ref::<Map>().is_some() =>
+            {
+                lay(value, above, keys)
+            }
+            _ => convert(json, keys),
+        };
+        (keys.shared(key), value)
+    });
+    Value::from_object(Map {
+        own: own.collect(),
+        below: below.clone(),
+    })
 }
 
 /// What `values.a.b` finds, by the rules that templates follow: a field of a map by its name, an item of a list by its
@@ -52,18 +94,22 @@ pub fn printed_number(number: &serde_json::Number) -> String {
     convert_number(number).to_string()
 }
 
-fn convert(json: &serde_json::Value) -> Value {
+fn convert(json: &serde_json::Value, keys: &mut Keys) -> Value {
     match json {
         serde_json::Value::Null => Value::from(()),
         serde_json::Value::Bool(value) => Value::from(*value),
         serde_json::Value::Number(number) => convert_number(number),
         serde_json::Value::String(text) => Value::from(text.as_str()),
-        serde_json::Value::Array(list) => list.iter().map(convert).collect(),
+        serde_json::Value::Array(list) => list.iter().map(|item| convert(item, keys)).collect(),
         serde_json::Value::Object(map) => {
-            let entries = map
-                .iter()
-                .map(|(key, value)| (Arc::from(key.as_str()), convert(value)));
-            Value::from_object(Map(entries.collect()))
+            let own = map.iter().map(|(key, value)| {
+                let value = convert(value, keys);
+                (keys.shared(key), value)
+            });
+            Value::from_object(Map {
+                own: own.collect(),
+                below: None,
+            })
         }
     }
 }
@@ -80,27 +126,53 @@ fn convert_number(number: &serde_json::Number) -> Value {
 
 /// A map with text keys. An integer finds the key that is spelled so.
 #[derive(Debug)]
-struct Map(BTreeMap<Arc<str>, Value>);
+struct Map {
+    /// Sorted by key.
+    own: Box<[(Arc<str>, Value)]>,
+    /// The map that it is laid over.
+    below: Option<Arc<Self>>,
+}
+
+impl Map {
+    fn get(&self, key: &str) -> Option<&Value> {
+        match self.own.binary_search_by(|(own, _)| (**own).cmp(key)) {
+            Ok(at) => self.own.get(at).map(|(_, value)| value),
+            Err(_) => self.below.as_ref()?.get(key),
+        }
+    }
+
+    fn keys(&self) -> BTreeSet<Arc<str>> {
+        let mut keys = self
+            .below
+            .as_ref()
+            .map_or_else(BTreeSet::new, |below| below.keys());
+        keys.extend(self.own.iter().map(|(key, _)| Arc::clone(key)));
+        keys
+    }
+}
 
 impl Object for Map {
     fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
         match key.as_str() {
-            Some(key) => self.0.get(key).cloned(),
-            None if key.is_integer() => self.0.get(key.to_string().as_str()).cloned(),
+            Some(key) => self.get(key).cloned(),
+            None if key.is_integer() => self.get(&key.to_string()).cloned(),
             None => None,
         }
     }
 
     fn get_value_by_str(self: &Arc<Self>, key: &str) -> Option<Value> {
-        self.0.get(key).cloned()
+        self.get(key).cloned()
     }
 
     fn enumerate(self: &Arc<Self>) -> Enumerator {
-        self.mapped_enumerator(|this| Box::new(this.0.keys().map(|key| Value::from(key.clone()))))
+        Enumerator::Values(self.keys().into_iter().map(Value::from).collect())
     }
 
     fn enumerator_len(self: &Arc<Self>) -> Option<usize> {
-        Some(self.0.len())
+        Some(match &self.below {
+            None => self.own.len(),
+            Some(_) => self.keys().len(),
+        })
     }
 }
 

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use crate::support::fixture::GOOD;
 use crate::support::git::{self, Repository};
-use crate::support::http_backend::{Answer, HttpBackend};
+use crate::support::http_backend::HttpBackend;
 use crate::support::process::Process;
 
 /// The memory in bytes that no repository may take beyond what a small one takes.
@@ -15,16 +15,11 @@ fn good() -> String {
 }
 
 /// Serves the repository and returns the peak of memory once the log has this text.
-fn peak(repository: &Repository, answer: Option<Answer>, expected: &str) -> u64 {
+fn peak(repository: &Repository, expected: &str, flags: &[&str]) -> u64 {
     let server = HttpBackend::new(repository.parent());
-    if let Some(answer) = answer {
-        server.answer(move |_| answer.clone());
-    }
     let repo = format!("--repo={}", server.url("repo/.git"));
-    let mut process = Process::start(
-        &["serve", &repo, "--state-dir=none", "--listen=127.0.0.1:0"],
-        &[],
-    );
+    let serve = ["serve", &repo, "--state-dir=none", "--listen=127.0.0.1:0"];
+    let mut process = Process::start(&[&serve, flags].concat(), &[]);
     process.line_with(expected);
     process.memory("VmHWM")
 }
@@ -45,10 +40,10 @@ fn import(repository: &Repository, blobs: &[(usize, Vec<u8>)], files: &str) {
 
 fn check(name: &str, expected: &str, make: impl Fn(&Repository)) {
     let small = Repository::with_files(&[("good.yaml", &good())]);
-    let baseline = peak(&small, None, "published");
+    let baseline = peak(&small, "published", &[]);
     let hostile = Repository::new();
     make(&hostile);
-    let grown = peak(&hostile, None, expected).saturating_sub(baseline);
+    let grown = peak(&hostile, expected, &[]).saturating_sub(baseline);
     assert!(
         grown <= MAX_GROWTH,
         "{name} takes {grown} bytes more than {baseline}"
@@ -154,6 +149,33 @@ fn very_large_objects_in_a_small_pack() {
     );
 }
 
+/// An image beside the manifests, or among them.
+#[test]
+fn an_image_of_hundreds_of_megabytes() {
+    let image = |folder: &'static str| {
+        move |repository: &Repository| {
+            repository.git(&["config", "uploadpack.allowFilter", "true"]);
+            let blobs = [(1, vec![0; 200 << 20]), (2, good().into())];
+            let files = format!("M 100644 :1 {folder}image.iso\nM 100644 :2 boot/good.yaml\n");
+            import(repository, &blobs, &files);
+        }
+    };
+    let small = Repository::with_files(&[("boot/good.yaml", &good())]);
+    let baseline = peak(&small, "published", &["--path=boot"]);
+    for (folder, expected) in [
+        ("", "published"),
+        (
+            "boot/",
+            "`image.iso` is larger than the limit of 4194304 bytes",
+        ),
+    ] {
+        let hostile = Repository::new();
+        image(folder)(&hostile);
+        let grown = peak(&hostile, expected, &["--path=boot"]).saturating_sub(baseline);
+        assert!(grown <= MAX_GROWTH, "{folder}: {grown} bytes more");
+    }
+}
+
 #[test]
 fn yaml_that_grows() {
     let mut exponential = "a: &a0 [x, x]\n".to_owned();
@@ -173,17 +195,35 @@ fn yaml_that_grows() {
     });
 }
 
+/// Two bytes of text are one event of the parser, which would hold them all.
 #[test]
-fn a_captive_portal() {
-    let small = Repository::with_files(&[("good.yaml", &good())]);
-    let portal = Answer::Fixed {
-        status: 200,
-        headers: vec![("content-type", "text/html".to_owned())],
-        body: "<html>Please log in</html>".into(),
-    };
-    peak(
-        &small,
-        Some(portal),
-        "the remote answers with `text/html`, not with git's smart protocol",
-    );
+fn dense_yaml() {
+    let much_of = |unit: &str| unit.repeat(600_000 / unit.len());
+    let list = |unit: &str| format!("[{}]", much_of(unit));
+    let budget = "error[yaml-budget]";
+    for (name, text, expected) in [
+        ("a flow list", list("a,"), budget),
+        ("empty lists", list("[],"), budget),
+        ("a block list", "- a\n".repeat(250_000), budget),
+        ("documents", much_of("--- a\n"), "more than 10000 documents"),
+        (
+            "behind a manifest",
+            format!("{}---\n{}", good(), list("a,")),
+            budget,
+        ),
+        (
+            "behind what is too deep",
+            format!("[{}{}, {}", "[".repeat(200), "]".repeat(200), list("a,")),
+            "error[yaml-depth]",
+        ),
+        (
+            "as much as is taken",
+            format!("[{}]", "a,".repeat(239_000)),
+            "error[not-a-manifest]",
+        ),
+    ] {
+        check(&format!("dense YAML: {name}"), expected, |repository| {
+            repository.commit(&[("good.yaml", &good()), ("dense.yaml", &text)]);
+        });
+    }
 }

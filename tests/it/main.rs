@@ -10,6 +10,7 @@
 )]
 
 mod architecture;
+mod classes;
 mod cli;
 mod diagnostics;
 mod hostile;
@@ -21,10 +22,12 @@ mod manifest_cache;
 mod poll;
 mod ranking;
 mod restart;
+mod scenarios;
 mod serve;
 mod signed;
 mod source;
 mod state;
 mod support;
+mod unwritable;
 mod values;
 mod yaml;

@@ -1,7 +1,8 @@
 //! The real binary across restarts: what it serves while the remote is away.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use tempfile::TempDir;
@@ -170,6 +171,35 @@ fn a_boot_in_flight_survives_a_crash_while_the_remote_is_away() {
 }
 
 #[test]
+fn a_restart_remembers_when_the_remote_last_answered() {
+    let site = Site::new();
+    let mut server = site.start(&[]);
+    server.line_with("published");
+    site.stored(1);
+    kill(server);
+    site.go_away();
+    let file = site.trees().remove(0);
+    for (minutes, expected) in [(2, (503, Some("1"))), (10, (404, None))] {
+        let ago = SystemTime::now() - Duration::from_mins(minutes);
+        File::open(&file).unwrap().set_modified(ago).unwrap();
+        let mut server = site.start(&["--retain=5m"]);
+        let address = server.address();
+        server.line_with("the repository cannot be read");
+        assert_eq!(retry_after(&get(address, UNKNOWN)), expected);
+        assert_eq!(get(address, SCRIPT).status, 200);
+        kill(server);
+    }
+    site.backend.answer(|_| Answer::Git);
+    let server = site.start(&[]);
+    let age = || file.metadata().unwrap().modified().unwrap().elapsed();
+    let until = Instant::now() + DEADLINE;
+    while age().is_ok_and(|age| age > Duration::from_mins(1)) {
+        assert!(Instant::now() < until, "it is not noted");
+    }
+    kill(server);
+}
+
+#[test]
 fn an_unchanged_remote_is_not_fetched_again_after_a_restart() {
     let site = Site::new();
     let mut server = site.start(&[]);
@@ -318,6 +348,7 @@ fn a_disk_that_cannot_be_written_is_told_once_and_stops_nothing() {
     );
     let address = server.address();
     server.line_with("cannot be written, so a restart needs the repository");
+    server.line_with("published");
     assert_eq!(get(address, SCRIPT).status, 200);
     repo.commit(&[("more.yaml", "# more\n")]);
     server.signal("HUP");

@@ -71,6 +71,8 @@ fn sigint_ends_at_once() {
     server.signal("INT");
     let ended = server.end();
     assert_eq!(ended.code, Some(0), "{}", ended.log);
+    let line = " INFO draining, no new connections are taken\n";
+    assert!(ended.log.contains(line), "{}", ended.log);
 }
 
 #[test]

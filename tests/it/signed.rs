@@ -15,32 +15,12 @@ fn repository() -> Repository {
     Repository::with_files(&[("good.yaml", manifests)])
 }
 
-/// Dates the next commit.
-fn commit_at(repository: &Repository, key: &Path, date: &str) -> String {
-    let key = format!("user.signingKey={}", key.display());
-    let mut command = git::command(repository.path());
-    command.env("GIT_COMMITTER_DATE", date).args([
-        "-c",
-        "gpg.format=ssh",
-        "-c",
-        &key,
-        "commit",
-        "-q",
-        "-S",
-        "--allow-empty",
-        "-m",
-        date,
-    ]);
-    assert!(command.status().unwrap().success());
-    repository.head()
-}
-
 #[test]
 fn only_signed_commits_are_served_and_none_that_is_older() {
     let repository = repository();
     let parent = repository.parent();
     let key = Key::new(parent, "ann", "ed25519");
-    let (key_file, list) = (parent.join("ann"), parent.join("allowed_signers"));
+    let list = parent.join("allowed_signers");
     let repo = format!("--repo={}", repository.path().display());
     let list_flag = format!("--allowed-signers-file={}", list.display());
     let mut args = vec![
@@ -59,7 +39,7 @@ fn only_signed_commits_are_served_and_none_that_is_older() {
     fs::write(&list, format!("ann {}\n", key.public())).unwrap();
     server.signal("HUP");
     server.line_with("error[signature]: the commit is not signed; ");
-    let newest = commit_at(&repository, &key_file, "2024-03-01T00:00:00Z");
+    let newest = key.commit_at(&repository, "2024-03-01T00:00:00Z");
     server.signal("HUP");
     let line = server.line_with("published");
     assert!(line.contains("signer=\"ann\""), "{line}");
@@ -67,7 +47,7 @@ fn only_signed_commits_are_served_and_none_that_is_older() {
 
     // An older commit, signed as well.
     repository.git(&["reset", "-q", "--hard", "HEAD~1"]);
-    let older = commit_at(&repository, &key_file, "2024-02-01T00:00:00Z");
+    let older = key.commit_at(&repository, "2024-02-01T00:00:00Z");
     server.signal("HUP");
     let line = server.line_with("refused (1 error), still serving");
     assert!(line.contains(&older), "{line}");
@@ -97,11 +77,11 @@ fn what_was_stored_is_verified_again_and_still_cannot_go_back() {
     let repository = repository();
     let parent = repository.parent();
     let key = Key::new(parent, "ann", "ed25519");
-    let (key_file, list) = (parent.join("ann"), parent.join("allowed_signers"));
+    let list = parent.join("allowed_signers");
     let allowed = format!("ann {}\n", key.public());
     fs::write(&list, &allowed).unwrap();
     let first = repository.head();
-    commit_at(&repository, &key_file, "2024-03-01T00:00:00Z");
+    key.commit_at(&repository, "2024-03-01T00:00:00Z");
     let repo = format!("--repo={}", repository.path().display());
     let list_flag = format!("--allowed-signers-file={}", list.display());
     let state = format!("--state-dir={}", parent.join("state").display());
@@ -114,7 +94,7 @@ fn what_was_stored_is_verified_again_and_still_cannot_go_back() {
 
     // An older commit after a restart.
     repository.git(&["reset", "-q", "--hard", &first]);
-    commit_at(&repository, &key_file, "2024-02-01T00:00:00Z");
+    key.commit_at(&repository, "2024-02-01T00:00:00Z");
     let mut server = Process::start(&args, &[]);
     server.line_with("published from the state directory");
     server.line_with("refused (1 error), still serving");

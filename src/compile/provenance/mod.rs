@@ -238,7 +238,7 @@ impl<'a> Finder<'a> {
             entry.and_then(|place| Some((place, assignment.machines.get(place)?)))
         {
             let steps = machine_steps(place, &["values".into()]);
-            root.lay(&machine.values, &own(Layer::Machine, origin, steps));
+            root.lay(&machine.values(), &own(Layer::Machine, origin, steps));
         }
     }
 

@@ -122,6 +122,33 @@ pub fn manifest_as_content(at: Location, resolved: &str) -> Diagnostic {
     .help_line("move the content into a file of its own")
 }
 
+/// A pointer of Git LFS where content should be.
+#[must_use]
+pub fn lfs_content(at: Location, resolved: &str) -> Diagnostic {
+    Diagnostic::error(
+        "lfs-pointer",
+        at,
+        format!("`{resolved}` is a pointer of Git LFS, not the content"),
+    )
+    .label("only a pointer is here")
+    .note("git holds only the pointer; what it points to is on another server and is never fetched")
+    .help_line(
+        "take the file out of `.gitattributes`, then `git add --renormalize .` and commit; or serve it from a web server \
+         and name its URL",
+    )
+}
+
+/// Both sides of a merge in a file of content. Somebody may mean it, in a text about git.
+#[must_use]
+pub fn conflict_in_content(at: Location) -> Diagnostic {
+    Diagnostic::warning(
+        "merge-conflict",
+        at,
+        "the file holds the marks of a merge conflict, and is served with them".to_owned(),
+    )
+    .help_line("choose a side of each conflict, remove the marks and commit")
+}
+
 /// A template that is not UTF-8.
 #[must_use]
 pub fn template_not_utf8(at: Location, resolved: &str) -> Diagnostic {

@@ -99,7 +99,7 @@ pub fn yaml_budget(at: Location, nodes: usize, bytes: usize) -> Diagnostic {
         ),
     )
     .note("aliases (`*name`) count as often as they are used")
-    .help_line("split the file, or use fewer aliases")
+    .help_line("split the file, or use fewer aliases; `--max-yaml-nodes` and `--max-yaml-bytes` raise the limits")
 }
 
 /// Lists and maps inside each other without an end.

@@ -1,8 +1,9 @@
 //! What a remote's answer, or the lack of one, means for the person who has to mend it.
 
 use std::error::Error;
+use std::time::{Duration, SystemTime};
 
-use reqwest::header::CONTENT_TYPE;
+use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
 use reqwest::{Response, StatusCode};
 use rustls::{AlertDescription, CertificateError};
 
@@ -14,6 +15,9 @@ const SMART_TYPES: [&str; 2] = [
     "application/x-git-upload-pack-advertisement",
     "application/x-git-upload-pack-result",
 ];
+
+/// How long a remote that is asked too often is left alone when it does not say how long: forges count by the minute.
+const TOO_OFTEN_PAUSE: Duration = Duration::from_mins(1);
 
 /// Lets a response through that is git's. `is_own` says whether the request was sent with the credentials.
 pub(super) fn accept(
@@ -48,9 +52,16 @@ pub(super) fn accept(
             let message = format!("there is no repository at this URL ({})", status.as_u16());
             (ErrorClass::NotFound, message)
         }
-        status if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS => {
+        StatusCode::TOO_MANY_REQUESTS => {
+            let pause = retry_after(response.headers(), SystemTime::now());
+            let error = SourceError::new(ErrorClass::Server, ASKED_TOO_OFTEN);
+            return Err(error.with_retry_after(pause.or(Some(TOO_OFTEN_PAUSE))));
+        }
+        status if status.is_server_error() => {
             let message = format!("the remote cannot answer now ({})", status.as_u16());
-            (ErrorClass::Server, message)
+            let pause = retry_after(response.headers(), SystemTime::now());
+            let error = SourceError::new(ErrorClass::Server, message);
+            return Err(error.with_retry_after(pause));
         }
         status => {
             let message = format!(
@@ -62,6 +73,22 @@ pub(super) fn accept(
     };
     Err(SourceError::new(class, message))
 }
+
+/// How long a remote wants to be left alone, in seconds or until a date. A date that has passed says nothing.
+fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = text.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    httpdate::parse_http_date(text)
+        .ok()?
+        .duration_since(now)
+        .ok()
+}
+
+/// What to do about a 429.
+const ASKED_TOO_OFTEN: &str = "the remote is asked too often (429); raise `--interval`, or log in, since forges grant \
+                               strangers less";
 
 /// What a proxy that wants a login gets said of it.
 const PROXY_WANTS_LOGIN: &str =
@@ -180,4 +207,34 @@ fn certificate(problem: &CertificateError) -> String {
         _ => "the remote's certificate is not accepted",
     };
     message.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use reqwest::header::HeaderValue;
+
+    #[test]
+    fn a_pause_is_told_in_seconds_or_until_a_date() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
+        for (text, seconds) in [
+            ("120", Some(120)),
+            (" 0 ", Some(0)),
+            ("Sun, 06 Nov 1994 08:51:07 GMT", Some(90)),
+            ("Sunday, 06-Nov-94 08:51:07 GMT", Some(90)),
+            ("Sun, 06 Nov 1994 08:49:37 GMT", Some(0)),
+            ("Sun, 06 Nov 1994 08:49:36 GMT", None),
+            ("-1", None),
+            ("1.5", None),
+            ("99999999999999999999999", None),
+            ("soon", None),
+            ("", None),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(RETRY_AFTER, HeaderValue::from_static(text));
+            let expected = seconds.map(Duration::from_secs);
+            assert_eq!(retry_after(&headers, now), expected, "{text:?}");
+        }
+        assert_eq!(retry_after(&HeaderMap::new(), now), None);
+    }
 }

@@ -61,7 +61,7 @@ impl Drop for Log {
 }
 
 /// Removes the logs in a folder that no living process holds.
-pub(super) fn sweep(folder: &Path) {
+pub(in crate::source) fn sweep(folder: &Path) {
     let Ok(entries) = fs::read_dir(folder) else {
         return;
     };

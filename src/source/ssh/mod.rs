@@ -17,11 +17,13 @@ use gix::protocol::transport::client::git::{ConnectMode, blocking_io::Connection
 
 use super::credentials::{Credentials, Named};
 use super::error::{ErrorClass, SourceError};
+use super::scratch::Scratch;
 use super::stream::{Line, Postmortem, Reader, Writer};
 use super::url::Address;
 use super::watch::Watch;
 use failure::Ended;
 use log::Log;
+pub(super) use log::sweep as sweep_logs;
 
 /// The program.
 const SSH: &str = "ssh";
@@ -46,24 +48,23 @@ pub(super) struct Ssh {
     known_hosts_file: Option<PathBuf>,
     connect_timeout: Duration,
     /// Where the log of a running `ssh` is kept.
-    folder: PathBuf,
+    scratch: Scratch,
 }
 
 impl Ssh {
-    /// Prepares; nothing is started yet. Logs that a killed process left in `folder` are removed.
+    /// Prepares; nothing is started yet.
     pub(super) fn new(
         address: &Address,
         credentials: &Credentials,
         connect_timeout: Duration,
-        folder: &Path,
+        scratch: &Scratch,
     ) -> Self {
-        log::sweep(folder);
         Self {
             address: address.clone(),
             key_file: credentials.ssh_key_file.clone(),
             known_hosts_file: credentials.known_hosts_file.clone(),
             connect_timeout,
-            folder: folder.to_owned(),
+            scratch: scratch.clone(),
         }
     }
 
@@ -72,7 +73,7 @@ impl Ssh {
         for file in [self.key(), self.known_hosts()].into_iter().flatten() {
             file.open()?;
         }
-        let log = Log::create(&self.folder)?;
+        let log = self.scratch.make(Log::create)?;
         let (ours, theirs) = UnixStream::pair().map_err(|error| no_process(&error))?;
         let stdin = theirs.try_clone().map_err(|error| no_process(&error))?;
         let mut command = Command::new(SSH);

@@ -217,6 +217,30 @@ fn work_bombs() -> Vec<String> {
             "{{% set a = 'a' * 999999 %}}{{{{ [{}1]|sort|length }}}}",
             "a,".repeat(1_000)
         ),
+        format!(
+            "{{% set a = 'a' * 3999999 %}}{}",
+            loops(2, "{% if a[3999990:] %}{% endif %}")
+        ),
+        format!(
+            "{{% set a = 'a' * 3999999 %}}{}",
+            loops(2, "{% if (a)[3999990:][1:] %}{% endif %}")
+        ),
+        format!(
+            "{{% set a = 'a' * 3999999 %}}{}",
+            loops(2, "{% if a[3999990] %}{% endif %}")
+        ),
+        format!(
+            "{{% set a = 'a' * 3999999 %}}{}",
+            loops(2, "{% if [a][0][x + 3999000] %}{% endif %}")
+        ),
+        format!(
+            "{{% set a = range(9999)|list %}}{}",
+            loops(2, "{% if a[9990:] %}{% endif %}")
+        ),
+        format!(
+            "{{% set a = 'a' * 3999999 %}}{{% set b = 'a' * 3999999 %}}{}",
+            loops(2, "{% if loop.changed(a if x is odd else b) %}{% endif %}")
+        ),
         "{% include 'half' %}".repeat(20),
         format!(
             "{{% set a %}}{}{{% endset %}}",
@@ -295,4 +319,47 @@ fn huge_templates_parse_in_time() {
     );
     assert_eq!(case().problems(&long).len(), 1);
     assert!(start.elapsed().as_secs() < 60, "{:?}", start.elapsed());
+}
+
+/// What finding something in a text costs is counted, wherever the text comes from and however it is written.
+#[test]
+fn looking_into_long_texts_is_charged() {
+    let case = case();
+    let long = limits::WORK / 8;
+    for look_up in [
+        "a[1:]",
+        "a[0]",
+        "(a)[0:1:1]",
+        "((a))[0]",
+        "(a ~ '')[0]",
+        "{'b': a}.b[0]",
+        "{'b': a}['b'][x]",
+        "[a][0][0]",
+        "a[1:][1:][1:]",
+        "a|upper",
+        "loop.changed(a)",
+        "loop.changed(1, a)",
+    ] {
+        let text = format!(
+            "{{% set a = 'x' * {long} %}}{{% for x in range(10) %}}{{% if {look_up} %}}{{% endif %}}{{% endfor %}}"
+        );
+        assert_eq!(
+            case.render(&text).unwrap_err().kind,
+            ProblemKind::Fuel,
+            "{look_up}"
+        );
+    }
+    // Lists are found at once, and short texts cost what they are.
+    case.prints(
+        "{% set a = range(9999)|list %}{% for x in range(2000) %}{% if a[x] == 'abcdef'[2:4] %}{% endif %}{% endfor %}{{ a[1998:][1] }}{{ ('ab' ~ 'c')[1] }}{{ {'a': [7]}['a'].0 }}",
+        "1999b7",
+    );
+    case.prints(
+        "{% for x in [1, 1, 2] %}{{ 'c' if loop.changed(x, 3,) else '-' }}{% endfor %}",
+        "c-c",
+    );
+    case.prints(
+        "{% set a = [[[[1]]]] %}{{ a[0][0][0][0] }}{{ ((a[0])[0][0])[0] }}",
+        "11",
+    );
 }

@@ -111,7 +111,61 @@ impl Walker<'_> {
                 );
             }
         }
-        self.expression(&slice.expr, Position::INNER)
+        let taint = self.expression(&slice.expr, Position::INNER);
+        self.reached(&slice.expr, engine::REACH_SLICE);
+        taint
+    }
+
+    /// Charges for what it takes to find something in `base`, before the bracket (or, in `a.0`, the dot) that asks for it.
+    pub(super) fn reached(&mut self, base: &Expr<'_>, filter: &str) {
+        // What is written out is no longer than the template.
+        if matches!(base, Expr::List(_) | Expr::Tuple(_) | Expr::Map(_)) {
+            return;
+        }
+        let bracket = self.operator(lexis::range(base.span()).end);
+        let bracket = bracket.map(|bracket| bracket.range.clone());
+        let start = self.start(base);
+        let (Some(bracket), Some(start)) = (
+            bracket.filter(|at| ["[", "."].contains(&self.text(at))),
+            start,
+        ) else {
+            self.unsupported(lexis::range(base.span()), "this look-up cannot be read");
+            return;
+        };
+        self.edit(start..start, "(");
+        self.edit(bracket.start..bracket.start, &format!("|{filter})"));
+    }
+
+    /// Where an operand starts with all its parentheses; minijinja forgets them, and what is left of the last dot or
+    /// bracket but one.
+    fn start(&self, operand: &Expr<'_>) -> Option<usize> {
+        let mut parentheses = 0;
+        let mut expression = operand;
+        loop {
+            let after = self
+                .lexemes
+                .from(lexis::range(expression.span()).end)
+                .iter();
+            parentheses += after
+                .take_while(|lexed| lexed.lexeme == Lexeme::ParenClose)
+                .count();
+            expression = match expression {
+                Expr::GetAttr(field) => &field.expr,
+                Expr::GetItem(item) => &item.expr,
+                Expr::Slice(slice) => &slice.expr,
+                Expr::Call(call) => &call.expr,
+                _ => break,
+            };
+        }
+        let start = lexis::range(expression.span()).start;
+        let Some(last) = parentheses.checked_sub(1) else {
+            return Some(start);
+        };
+        let before = self.lexemes.before(start).iter().rev();
+        let opening = before
+            .take_while(|lexed| lexed.lexeme == Lexeme::ParenOpen)
+            .nth(last)?;
+        Some(opening.range.start)
     }
 
     fn binary(&mut self, binary: &Spanned<ast::BinOp<'_>>, position: Position) -> Taint {
@@ -427,7 +481,7 @@ impl Walker<'_> {
                 self.arguments(arguments)
             }
             ("loop", "changed") if !self.loops.is_empty() => {
-                self.arguments(arguments);
+                self.changed(arguments, place);
                 Taint::clean()
             }
             _ if names::is_reserved(base) => {
@@ -439,6 +493,27 @@ impl Walker<'_> {
                 self.macro_call(name, arguments)
             }
         }
+    }
+
+    /// `loop.changed(…)` compares what it is given with what it was given before, so it is charged for.
+    fn changed(&mut self, arguments: &[CallArg<'_>], place: Range<usize>) {
+        let positional = arguments
+            .iter()
+            .all(|argument| matches!(argument, CallArg::Pos(_)));
+        let opening = self.lexemes.from(place.start).iter();
+        let opening = opening
+            .skip_while(|lexed| lexed.lexeme != Lexeme::ParenOpen)
+            .map(|lexed| lexed.range.end)
+            .next();
+        self.arguments(arguments);
+        let Some(opening) = opening.filter(|_| positional && !arguments.is_empty()) else {
+            self.unsupported(place, "`loop.changed` takes the values to compare");
+            return;
+        };
+        let measure = engine::MEASURE;
+        let closing = place.end.saturating_sub(1);
+        self.edit(opening..opening, "(");
+        self.edit(closing..closing, &format!(")|{measure}"));
     }
 
     fn macro_call(&mut self, name: &str, arguments: &[CallArg<'_>]) -> Taint {

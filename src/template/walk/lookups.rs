@@ -2,12 +2,12 @@
 
 use std::ops::Range;
 
-use minijinja::machinery::ast::Expr;
+use minijinja::machinery::ast::{Expr, GetItem};
 
 use super::{Position, Walker};
 use crate::label;
 use crate::template::facts::{Role, Taint};
-use crate::template::{ProblemKind, ValuePath, lexis, names};
+use crate::template::{ProblemKind, ValuePath, engine, lexis, names};
 
 /// One step of `base.a["b"][c]`.
 struct Step<'e, 'a> {
@@ -76,8 +76,36 @@ fn flatten<'e, 'a>(mut expression: &'e Expr<'a>) -> (&'e Expr<'a>, Vec<Step<'e, 
     }
 }
 
+/// Whether a look-up needs no charge: a literal text finds nothing in a text, and a literal path below `values` was found
+/// before anything is rendered.
+fn is_found_at_once(item: &GetItem<'_>) -> bool {
+    let Expr::Const(key) = &item.subscript_expr else {
+        return false;
+    };
+    let (base, steps) = flatten(&item.expr);
+    let is_value = matches!(base, Expr::Var(variable) if variable.id == "values");
+    key.value.as_str().is_some() || is_value && steps.iter().all(|step| step.literal().is_some())
+}
+
 impl Walker<'_> {
     pub(super) fn look_up(&mut self, expression: &Expr<'_>, position: Position) -> Taint {
+        let taint = self.names(expression, position);
+        let mut inner = expression;
+        loop {
+            inner = match inner {
+                Expr::GetAttr(field) => &field.expr,
+                Expr::GetItem(item) => {
+                    if !is_found_at_once(item) {
+                        self.reached(&item.expr, engine::REACH_ITEM);
+                    }
+                    &item.expr
+                }
+                _ => return taint,
+            };
+        }
+    }
+
+    fn names(&mut self, expression: &Expr<'_>, position: Position) -> Taint {
         let (base, steps) = flatten(expression);
         let Expr::Var(variable) = base else {
             let taint = self.expression(base, Position::INNER);

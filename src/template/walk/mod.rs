@@ -3,7 +3,8 @@
 //! The edits, all of them invisible to the reader of the output:
 //! * `a ~ b`, `a + b`, `a * b` become filters of ours, which know how booleans print and what an operation costs;
 //! * lists and maps that are no constants go through a filter that bounds their depth;
-//! * the right side of a comparison goes through the same filter, which charges for it;
+//! * the right side of a comparison and what `loop.changed` compares go through the same filter, which charges for it;
+//! * what `[…]` looks into goes through a filter that charges for finding the place, which in a text takes long;
 //! * the body of a loop, a macro or an included file starts with a test that charges for its literal text.
 //!
 //! (The last edit, the escaping of what derives from labels, comes later: `resolve`.)

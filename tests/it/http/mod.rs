@@ -18,11 +18,11 @@ use std::time::{Duration, Instant};
 
 use gitboot::http::{self, Door, Limits, Settings};
 use gitboot::id::{self, ConfigId, Content};
-use gitboot::label::FixedLabels;
+use gitboot::label::{Entry, FixedLabels, Identities, Identity};
 use gitboot::publish::{Current, Moment, Publisher};
 use gitboot::snapshot::{
-    Binding, Body, Choice, Config, ConfigDir, Entry, Rule, Scope, SelectorValues, Snapshot, Text,
-    Tier,
+    Binding, Body, Choice, Config, ConfigDir, ConfigName, Outfit, Rule, SelectorValues, Shared,
+    Snapshot, Text, Tier,
 };
 use gitboot::tree::Revision;
 
@@ -129,29 +129,40 @@ fn snapshot(revision: &str, mac: &str, script: Option<&str>, configs: &[Arc<Conf
         configs: by_name.clone(),
         labels: BTreeSet::new(),
     });
+    let values = gitboot::template::Values::from_json(&serde_json::Value::Null);
     let binding = Binding {
-        scope: Arc::new(Scope {
-            profile: "worker".into(),
-            assignment: "rack".into(),
-            machine: "x1".into(),
-            values: gitboot::template::Values::from_json(&serde_json::Value::Null),
+        profile: "worker".into(),
+        script: None,
+        names: by_name
+            .keys()
+            .map(|name| ConfigName {
+                name: name.as_str().into(),
+                exposed: true,
+            })
+            .collect(),
+        shared: Some(Shared {
+            outfit: Outfit {
+                values,
+                configs: by_name.into_values().collect(),
+                directory: None,
+            },
+            script: script.map(text),
         }),
-        script: script.map(|script| Body::Fixed(text(script))),
-        configs: by_name,
+        own: Box::default(),
     };
     let rule = Rule {
         name: "rack".into(),
         tier: Tier::Named,
         priority: 0,
         selectors: Vec::<SelectorValues>::new(),
-        entries: vec![Entry {
+        entries: [Entry {
             name: "x1".into(),
-            identities: vec![(gitboot::label::Identity::Mac, vec![mac.into()])],
-        }],
+            identities: Identities::new(vec![(Identity::Mac, mac.to_owned())]),
+        }]
+        .into(),
         choices: vec![Choice {
             requires: Vec::new(),
-            shared: Some(Arc::new(binding)),
-            own: BTreeMap::new(),
+            binding,
         }],
     };
     let by_id: HashMap<ConfigId, Arc<Config>> = configs

@@ -194,26 +194,6 @@ fn an_unborn_head_is_named() {
 }
 
 #[test]
-fn a_force_push_is_followed_and_a_deleted_ref_is_named() {
-    let world = World::with_files(&[("n", "1")]);
-    let first = world.work.head();
-    let mut remote = Remote::new(Settings {
-        reference: Some("main".to_owned()),
-        ..world.settings()
-    })
-    .unwrap();
-    world.work.git(&["commit", "-q", "--amend", "-m", "other"]);
-    let Check::Changed(tree) = check_with(&mut remote, Some(&first)).unwrap() else {
-        panic!("unchanged");
-    };
-    assert_eq!(tree.revision().as_str(), world.work.head());
-    world.work.git(&["checkout", "-q", "--detach"]);
-    world.work.git(&["branch", "-q", "-D", "main"]);
-    let error = check_with(&mut remote, Some(&first)).unwrap_err();
-    assert_eq!(error.class(), ErrorClass::RefNotFound);
-}
-
-#[test]
 fn a_hundred_changes_pile_nothing_up_on_disk() {
     let world = World::new();
     let mut remote = Remote::new(world.settings()).unwrap();
@@ -354,17 +334,6 @@ async fn a_remote_can_be_dropped_on_an_async_task() {
     tokio::task::spawn_blocking(move || drop(world))
         .await
         .unwrap();
-}
-
-#[test]
-fn a_hostile_name_is_refused_over_http_too() {
-    let world = World::new();
-    let blob = world.work.blob(b"x");
-    let tree = world.work.raw_tree(&[("100644", b".git", &blob)]);
-    let commit = world.work.commit_tree(&tree);
-    let error = check(world.settings()).unwrap_err();
-    assert_eq!(error.class(), ErrorClass::Content);
-    assert_eq!(error.revision().unwrap().as_str(), commit);
 }
 
 #[test]

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -10,7 +11,10 @@ use gitboot::source::{Check, ErrorClass, Remote, Settings, read_revision};
 use gitboot::tree::{Limits, Revision};
 
 use super::{check, check_with, failure, listing, path, settings, settings_at};
+use crate::support::fixture::GOOD;
 use crate::support::git::{self, Repository};
+use crate::support::http::get;
+use crate::support::process::Process;
 
 #[test]
 fn every_kind_of_repository_is_read() {
@@ -351,4 +355,78 @@ fn a_push_and_a_repack_during_a_read_are_seen_whole() {
         is_done.store(true, Ordering::Relaxed);
         assert!(reader.join().unwrap() > 1);
     });
+}
+
+/// A file of a repository in whose place a pipe stands that nobody writes to: reading it never ends, as on a mount whose
+/// server is away.
+struct Hanging {
+    path: PathBuf,
+    kept: PathBuf,
+}
+
+impl Hanging {
+    fn new(repository: &Repository, name: &str) -> Self {
+        let path = repository.path().join(".git").join(name);
+        let kept = repository.parent().join("kept");
+        fs::rename(&path, &kept).unwrap();
+        let made = Command::new("mkfifo").arg(&path).status().unwrap();
+        assert!(made.success());
+        Self { path, kept }
+    }
+
+    fn end(self) {
+        fs::rename(self.kept, self.path).unwrap();
+    }
+}
+
+#[test]
+fn a_disk_that_hangs_is_given_up_after_the_timeout() {
+    let repository = Repository::with_files(&[("n", "1")]);
+    repository.git(&["pack-refs", "--all"]);
+    let mut remote = Remote::new(Settings {
+        git_timeout: Duration::from_millis(300),
+        ..settings(repository.path())
+    })
+    .unwrap();
+    let shown = repository.path().display();
+    for name in ["HEAD", "config", "packed-refs"] {
+        let hanging = Hanging::new(&repository, name);
+        let error = check_with(&mut remote, None).unwrap_err();
+        assert_eq!(error.class(), ErrorClass::Timeout, "{name}: {error}");
+        let message = format!("`{shown}` could not be read within `--git-timeout`; ");
+        assert!(error.to_string().starts_with(&message), "{name}: {error}");
+        hanging.end();
+        check_with(&mut remote, None).unwrap();
+    }
+}
+
+#[test]
+fn a_disk_that_hangs_does_not_hold_the_server() {
+    let repository = Repository::with_files(&[("good.yaml", GOOD.split_once('\n').unwrap().1)]);
+    let repo = repository.path().to_str().unwrap();
+    let mut server = Process::start(
+        &[
+            "serve",
+            "--repo",
+            repo,
+            "--state-dir=none",
+            "--listen=127.0.0.1:0",
+            "--interval=1h",
+            "--git-timeout=300ms",
+        ],
+        &[],
+    );
+    let address = server.address();
+    server.line_with("published");
+    let hanging = Hanging::new(&repository, "HEAD");
+    server.signal("HUP");
+    let line = server.line_with("the repository cannot be read");
+    assert!(line.contains("class=\"timeout\""), "{line}");
+    assert_eq!(get(address, "/ipxe?serial=x").status, 200);
+    hanging.end();
+    repository.commit(&[("more.yaml", "# more\n")]);
+    server.signal("HUP");
+    server.line_with("published");
+    server.signal("INT");
+    assert_eq!(server.end().code, Some(0));
 }

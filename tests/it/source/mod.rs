@@ -5,6 +5,7 @@ mod faults;
 mod git_daemon;
 mod http;
 mod kept;
+mod large;
 mod local;
 mod proxy;
 mod security_key;

@@ -32,6 +32,20 @@ pub(crate) fn command(folder: &Path) -> Command {
     command
 }
 
+/// Text of so many bytes that does not shrink much.
+pub(crate) fn noise(bytes: usize) -> String {
+    let mut state = 1_u64;
+    let mut text = String::new();
+    while text.len() < bytes {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        text.push_str(&format!("{state:016x}"));
+    }
+    text.truncate(bytes);
+    text
+}
+
 /// Runs git and returns what it prints, without the last newline.
 pub(crate) fn run<S: AsRef<OsStr>>(folder: &Path, arguments: &[S]) -> String {
     run_with_input(folder, arguments, b"")

@@ -64,6 +64,8 @@ pub(crate) enum Answer {
     Stall(usize),
     /// What git says, a byte each time this long has passed.
     Drip(Duration),
+    /// What git says, so many bytes each time this long has passed.
+    Slow(usize, Duration),
     /// What git says, with its bytes from here on changed.
     Damaged(usize),
 }
@@ -140,6 +142,11 @@ impl HttpBackend {
     /// Decides what to do with each request from now on.
     pub(crate) fn answer(&self, chooser: impl Fn(&Seen) -> Answer + Send + Sync + 'static) {
         *self.chooser.lock().unwrap() = Arc::new(chooser);
+    }
+
+    /// The requests since the last call of [`Self::take_seen`].
+    pub(crate) fn seen(&self) -> Vec<Seen> {
+        self.seen.lock().unwrap().clone()
     }
 
     /// The requests since the last call.
@@ -231,13 +238,8 @@ async fn handle(request: Request<Incoming>, state: State) -> Result<Reply, Infal
             sleep: None,
         }
         .boxed(),
-        Answer::Drip(pause) => Slow {
-            rest: body,
-            pause: Some(pause),
-            chunk: 1,
-            sleep: None,
-        }
-        .boxed(),
+        Answer::Drip(pause) => Slow::new(body, 1, pause).boxed(),
+        Answer::Slow(chunk, pause) => Slow::new(body, chunk, pause).boxed(),
         Answer::Damaged(from) => {
             let mut bytes = body.to_vec();
             for byte in bytes.iter_mut().skip(from) {
@@ -297,6 +299,17 @@ struct Slow {
     pause: Option<Duration>,
     chunk: usize,
     sleep: Option<std::pin::Pin<Box<tokio::time::Sleep>>>,
+}
+
+impl Slow {
+    fn new(rest: Bytes, chunk: usize, pause: Duration) -> Self {
+        Self {
+            rest,
+            pause: Some(pause),
+            chunk,
+            sleep: None,
+        }
+    }
 }
 
 impl Body for Slow {

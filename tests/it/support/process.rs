@@ -1,7 +1,8 @@
 //! The real binary.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{self, BufRead as _, BufReader};
 use std::net::SocketAddr;
+use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -31,15 +32,26 @@ impl Process {
 
     /// The same, with somewhere for stdout.
     pub(crate) fn start_onto(stdout: Stdio, args: &[&str], vars: &[(&str, &str)]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_gitboot"))
-            .args(args)
-            .env_clear()
-            .envs(vars.iter().copied())
+        let mut command = Command::new(env!("CARGO_BIN_EXE_gitboot"));
+        command.args(args).env_clear().envs(vars.iter().copied());
+        Self::spawn(command.stdout(stdout)).unwrap()
+    }
+
+    /// The same as another user; `None` when that user may not run the program where it is. Only root can.
+    pub(crate) fn start_as(user: u32, args: &[&str]) -> Option<Self> {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_gitboot"));
+        command.args(args).env_clear().current_dir("/");
+        match Self::spawn(command.uid(user).gid(user).stdout(Stdio::null())) {
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => None,
+            started => Some(started.unwrap()),
+        }
+    }
+
+    fn spawn(command: &mut Command) -> io::Result<Self> {
+        let mut child = command
             .stdin(Stdio::null())
-            .stdout(stdout)
             .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+            .spawn()?;
         let stderr = BufReader::new(child.stderr.take().unwrap());
         let (sender, lines) = channel();
         std::thread::spawn(move || {
@@ -49,11 +61,11 @@ impl Process {
                 }
             }
         });
-        Self {
+        Ok(Self {
             child,
             lines,
             seen: Vec::new(),
-        }
+        })
     }
 
     /// Waits for the next line that holds this text.

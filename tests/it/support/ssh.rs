@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use super::git::Repository;
+use super::git::{self, Repository};
 
 /// A key pair in a folder of somebody else.
 pub(crate) struct Key {
@@ -45,6 +45,19 @@ impl Key {
         all.extend(arguments);
         repository.git(&["add", "-A"]);
         repository.git(&all);
+        repository.head()
+    }
+
+    /// The same, with this as the time of the committer.
+    pub(crate) fn commit_at(&self, repository: &Repository, date: &str) -> String {
+        let key = format!("user.signingKey={}", self.path.display());
+        repository.git(&["add", "-A"]);
+        let mut command = git::command(repository.path());
+        command
+            .env("GIT_COMMITTER_DATE", date)
+            .args(["-c", "gpg.format=ssh", "-c", &key, "commit", "-q", "-S"])
+            .args(["--allow-empty", "-m", date]);
+        assert!(command.status().unwrap().success());
         repository.head()
     }
 

@@ -278,3 +278,31 @@ fn sizes_that_nobody_writes_by_hand_are_no_trouble() {
         ["unused-profile"]
     );
 }
+
+/// What a large fleet looks like in one file is taken with what is set by default.
+#[test]
+fn twenty_thousand_machines_in_one_assignment_are_no_bomb() {
+    let machines: String = (0..20_000)
+        .map(|n| {
+            format!(
+                "  - {{name: m{n}, mac: \"52:54:00:{:02x}:{:02x}:{:02x}\", values: {{ip: 10.0.{}.{}, rack: r{n}}}}}\n",
+                n >> 16, n >> 8 & 255, n & 255, n >> 8, n & 255,
+            )
+        })
+        .collect();
+    assert_eq!(
+        codes(&compiled(&assignment(&format!("  machines:\n{machines}")))),
+        Vec::<&str>::new()
+    );
+}
+
+#[test]
+fn a_refusal_names_the_flag() {
+    let diagnostics = compiled(&format!("{HEAD}    a: [{}]\n", "x,".repeat(300_000)));
+    let shown = diagnostics.iter().next().unwrap();
+    assert_eq!(
+        shown.message(),
+        "the file unfolds to more than 240000 YAML nodes or 8 MiB of text"
+    );
+    assert_eq!(codes(&diagnostics), ["yaml-budget"]);
+}
