@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::{self, Write};
+use std::num::NonZero;
+use std::thread;
 
 use clap::ValueEnum;
 use serde_json::json;
@@ -240,19 +242,40 @@ fn or_dash(text: String) -> String {
     }
 }
 
-/// The line of each manifest's name. One file after the other, so that the places of one alone are held.
+/// The line of each manifest's name. Reading positions takes as long as reading the files, so each core takes some of them;
+/// one file after the other, so that the positions of one alone are held.
 fn lines<'m>(loaded: &Loaded, origins: impl Iterator<Item = &'m Origin>) -> Vec<usize> {
     let mut sorted: Vec<(usize, &Origin)> = origins.enumerate().collect();
-    let mut lines = vec![0; sorted.len()];
     sorted.sort_by_key(|(number, origin)| (&origin.path, *number));
-    for of_file in sorted.chunk_by(|one, other| one.1.path == other.1.path) {
-        let locator = Locator::new(&loaded.tree, loaded.options.budget);
-        for (number, origin) in of_file {
-            let at = locator.place(origin, &["metadata".into(), "name".into()], Part::Key);
-            if let Some(line) = lines.get_mut(*number) {
-                *line = at.line;
-            }
+    let files: Vec<_> = sorted
+        .chunk_by(|one, other| one.1.path == other.1.path)
+        .collect();
+    let cores = thread::available_parallelism().map_or(1, NonZero::get);
+    let found = thread::scope(|scope| {
+        let runs = files.chunks(files.len().div_ceil(cores).max(1));
+        let runs: Vec<_> = runs
+            .map(|run| scope.spawn(|| run.iter().flat_map(|file| lines_of(loaded, file)).collect()))
+            .collect();
+        let joined = runs.into_iter().flat_map(|run| -> Vec<(usize, usize)> {
+            run.join()
+                .expect("finding a place is total: it never panics")
+        });
+        joined.collect::<Vec<_>>()
+    });
+    let mut lines = vec![0; sorted.len()];
+    for (number, found) in found {
+        if let Some(line) = lines.get_mut(number) {
+            *line = found;
         }
     }
     lines
+}
+
+/// The lines of the manifests of one file, each with the number that the manifest came with.
+fn lines_of(loaded: &Loaded, file: &[(usize, &Origin)]) -> Vec<(usize, usize)> {
+    let locator = Locator::new(&loaded.tree, loaded.options.budget);
+    let name = ["metadata".into(), "name".into()];
+    file.iter()
+        .map(|(number, origin)| (*number, locator.place(origin, &name, Part::Key).line))
+        .collect()
 }
