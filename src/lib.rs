@@ -8,7 +8,7 @@
 //! | room | may look into | foreign crates that live only here |
 //! |---|---|---|
 //! | `main` | `cli` | |
-//! | `cli/` | `explain`, `serve`, `poll`, `http`, `publish`, `source`, `state`, `observe`, `manifest`, `compile`, `diagnostic`, `snapshot`, `render`, `label`, `tree` | `clap`, `include_dir` |
+//! | `cli/` | `explain`, `serve`, `poll`, `http`, `publish`, `source`, `state`, `observe`, `manifest`, `compile`, `diagnostic`, `snapshot`, `render`, `label`, `tree` | `clap`, `clap_complete`, `include_dir` |
 //! | `explain/` | `compile`, `render`, `diagnostic`, `snapshot`, `label`, `tree` | |
 //! | `serve/` | `poll`, `http`, `publish`, `source`, `state`, `observe`, `manifest`, `compile`, `label`, `render`, `tree` | `rustix` |
 //! | `poll/` | `source`, `state`, `compile`, `publish`, `diagnostic`, `snapshot`, `observe`, `tree` | `rand` |
@@ -16,7 +16,7 @@
 //! | `state/` | `tree` | `sha2` |
 //! | `tree` | | |
 //! | `manifest/` | `tree`, `diagnostic`, `label`, `template` | `serde_yaml`, `ignore` |
-//! | `diagnostic/` | `tree`, `label`, `template` | `strsim`, `unicode_width` |
+//! | `diagnostic/` | `tree`, `label`, `template` | `sha2`, `strsim`, `unicode_width` |
 //! | `compile/` | `manifest`, `template`, `id`, `label`, `snapshot`, `diagnostic`, `tree` | |
 //! | `label/` | | |
 //! | `id` | | `serde_json_canonicalizer`, `sha2`, `uuid` |

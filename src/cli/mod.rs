@@ -1,5 +1,6 @@
 //! The command line: every flag once, with its help, its default and its unit.
 
+mod completions;
 mod credentials;
 mod demo;
 mod environment;
@@ -10,6 +11,7 @@ mod limits;
 mod list;
 mod print;
 mod render;
+mod schema;
 mod serve;
 mod table;
 mod units;
@@ -46,6 +48,10 @@ enum Command {
     Explain(Box<explain::Args>),
     /// List the Profiles, the Assignments or the machines
     List(Box<list::Args>),
+    /// Print the JSON Schema of a manifest, for editors
+    Schema(schema::Args),
+    /// Print a script that completes commands and flags in a shell
+    Completions(completions::Args),
 }
 
 /// How a command that explains or lists prints.
@@ -119,6 +125,8 @@ fn run(cli: &Cli, vars: &[(OsString, OsString)]) -> anyhow::Result<Outcome> {
         Command::Render(args) => render::run(args),
         Command::Explain(args) => explain::run(args),
         Command::List(args) => list::run(args),
+        Command::Schema(args) => schema::run(args),
+        Command::Completions(args) => completions::run(args, Cli::command()),
     }
 }
 

@@ -173,7 +173,7 @@ impl<'a> Finder<'a> {
     fn assignment(&self, name: &str) -> Option<&'a Assignment> {
         let all = &self.manifests.assignments;
         let at = all.binary_search_by(|one| one.name.as_str().cmp(name));
-        all.get(at.ok()?)
+        all.get(at.ok()?).map(AsRef::as_ref)
     }
 
     fn profile(&self, name: &str) -> Option<&'a Profile> {

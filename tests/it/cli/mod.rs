@@ -1,10 +1,14 @@
 //! The command line as its users meet it: the real binary, its exit codes and what it writes to the letter.
 
+mod completions;
 mod demo;
 mod example;
 mod explain;
+mod formats;
+mod gate;
 mod list;
 mod render;
+mod schema;
 mod usage;
 mod validate;
 

@@ -5,7 +5,16 @@ use std::collections::BTreeSet;
 use super::{run, source_tree};
 use crate::support::process::run_in;
 
-const COMMANDS: [&str; 6] = ["serve", "demo", "validate", "render", "explain", "list"];
+const COMMANDS: [&str; 8] = [
+    "serve",
+    "demo",
+    "validate",
+    "render",
+    "explain",
+    "list",
+    "schema",
+    "completions",
+];
 
 /// The flags of the boot server that people and scripts rely on.
 const SERVE: [&str; 19] = [
