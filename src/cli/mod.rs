@@ -5,6 +5,7 @@ mod credentials;
 mod demo;
 mod environment;
 mod explain;
+mod import;
 mod input;
 mod labels;
 mod limits;
@@ -52,6 +53,8 @@ enum Command {
     Schema(schema::Args),
     /// Print a script that completes commands and flags in a shell
     Completions(completions::Args),
+    /// Write manifests out of what another boot server reads
+    Import(Box<import::Args>),
 }
 
 /// How a command that explains or lists prints.
@@ -127,6 +130,7 @@ fn run(cli: &Cli, vars: &[(OsString, OsString)]) -> anyhow::Result<Outcome> {
         Command::List(args) => list::run(args),
         Command::Schema(args) => schema::run(args),
         Command::Completions(args) => completions::run(args, Cli::command()),
+        Command::Import(args) => import::run(args),
     }
 }
 

@@ -12,7 +12,7 @@ use std::fmt::Write as _;
 
 use crate::tree::RepoPath;
 
-pub use catalogue::{assignment, content, document, ranking, template};
+pub use catalogue::{assignment, content, document, import, ranking, template};
 
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -3,5 +3,6 @@
 pub mod assignment;
 pub mod content;
 pub mod document;
+pub mod import;
 pub mod ranking;
 pub mod template;

@@ -127,7 +127,12 @@ mod tests {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/diagnostic/catalogue");
         let mut known: BTreeSet<String> = BTreeSet::new();
         for entry in std::fs::read_dir(folder).unwrap() {
-            let source = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+            let path = entry.unwrap().path();
+            // What `gitboot import` has to say goes to people alone.
+            if path.ends_with("import.rs") {
+                continue;
+            }
+            let source = std::fs::read_to_string(path).unwrap();
             known.extend(codes(&source).into_iter().map(str::to_owned));
         }
         assert!(known.len() > 40, "{known:?}");

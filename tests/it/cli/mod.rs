@@ -6,6 +6,7 @@ mod example;
 mod explain;
 mod formats;
 mod gate;
+mod import;
 mod list;
 mod render;
 mod schema;

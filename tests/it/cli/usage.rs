@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::{run, source_tree};
 use crate::support::process::run_in;
 
-const COMMANDS: [&str; 8] = [
+const COMMANDS: [&str; 9] = [
     "serve",
     "demo",
     "validate",
@@ -14,6 +14,7 @@ const COMMANDS: [&str; 8] = [
     "list",
     "schema",
     "completions",
+    "import",
 ];
 
 /// The flags of the boot server that people and scripts rely on.
