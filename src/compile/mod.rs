@@ -9,6 +9,7 @@ mod claim;
 mod complaint;
 mod content;
 mod files;
+mod provenance;
 mod rank;
 mod resolve;
 mod values;
@@ -20,6 +21,8 @@ use crate::diagnostic::{Diagnostic, Diagnostics, content as say};
 use crate::manifest::{Budget, Locator, Manifests};
 use crate::snapshot::Snapshot;
 use crate::tree::Tree;
+
+pub use provenance::{Chosen, Layer, Overridden, Place, Provenance, Source, Sourced, provenance};
 
 use bind::Binder;
 use content::Contents;

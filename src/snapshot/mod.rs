@@ -1,6 +1,7 @@
 //! The compiled, indexed, immutable result: who gets what, answered without a lock and without a look at the fleet's size.
 
 mod config;
+mod explain;
 mod index;
 mod recipe;
 mod rule;
@@ -14,6 +15,9 @@ use crate::template::{Template, Values};
 use crate::tree::Revision;
 
 pub use config::{Body, Config, ConfigDir, Link, Rendering, Scope, Text, is_script};
+pub use explain::{
+    Candidate, Explanation, FailedKey, Lost, MAX_NEAR_MISSES, ProfileCandidate, Rank, Step, Verdict,
+};
 pub use recipe::Recipe;
 pub use rule::{Binding, Choice, ConfigName, Outfit, Rule, SelectorValues, Shared, Tier};
 
@@ -163,7 +167,7 @@ impl Snapshot {
         })
     }
 
-    /// The compiled Assignments, in no order that means anything.
+    /// The Assignments, by name.
     #[must_use]
     pub fn rules(&self) -> &[Rule] {
         &self.contents.rules
