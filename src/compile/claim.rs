@@ -120,7 +120,7 @@ fn way<'a>(assignment: &'a Assignment, entry: Option<Machine<'a>>) -> Option<Con
         .collect();
     for (identity, identities) in SINGLE
         .iter()
-        .filter_map(|identity| Some((identity, &entry?.entry.identities)))
+        .filter_map(|identity| Some((identity, entry?.entry.identities())))
     {
         let own = || identities.of(*identity);
         if own().next().is_some() {

@@ -114,7 +114,7 @@ impl Ranking<'_> {
             }
             for machine in one.machines.iter() {
                 let entry = Some(machine.place);
-                for (identity, value) in machine.entry.identities.iter() {
+                for (identity, value) in machine.entry.identities().iter() {
                     each(identity, value, Claim { assignment, entry });
                 }
             }
