@@ -3,5 +3,6 @@
 pub mod assignment;
 pub mod content;
 pub mod document;
+pub mod lint;
 pub mod ranking;
 pub mod template;
