@@ -116,7 +116,8 @@ proptest! {
             let others = classes.iter().enumerate().filter(|(_, (other, other_priority))| {
                 other_priority == priority && other.len() == class.len() && keys(other) != keys(class) && meet(class, other)
             });
-            let others: Vec<String> = others.map(|(other, _)| name(other)).collect();
+            let mut others: Vec<String> = others.map(|(other, _)| name(other)).collect();
+            others.sort();
             if others.iter().any(|other| *other < name(number)) {
                 let first: Vec<String> = others.iter().take(3).map(|other| format!("`{other}`")).collect();
                 let more = match others.len() - first.len() {

@@ -18,6 +18,9 @@ const ALL_INITRDS: &str = "initrd.magic";
 /// Loaders that take any file by its name, without `initrd=`.
 const OTHER_LOADERS: [&str; 2] = ["wimboot", "memdisk"];
 
+/// What git writes around the sides of a merge.
+const CONFLICT_MARKS: [&str; 4] = ["<<<<<<<", "|||||||", "=======", ">>>>>>>"];
+
 /// Ensure that a line of a script starts with a command of iPXE.
 pub(super) fn unknown_commands(subject: &Subject<'_>, found: &mut Vec<Diagnostic>) {
     for script in subject.profiles().filter_map(Script::of) {
@@ -25,6 +28,10 @@ pub(super) fn unknown_commands(subject: &Subject<'_>, found: &mut Vec<Diagnostic
             let Some(name) = command.first().filter(|word| word.is_literal()) else {
                 continue;
             };
+            // Told as a conflict.
+            if CONFLICT_MARKS.contains(&name.text.as_str()) {
+                continue;
+            }
             if COMMANDS.binary_search(&name.text.as_str()).is_err() {
                 let near = similar(&name.text, COMMANDS.iter().copied());
                 let at = script.place(source, name, subject);

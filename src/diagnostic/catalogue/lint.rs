@@ -146,7 +146,7 @@ pub fn unsent_label<'a>(
         at,
         format!("no machine sends the label `{key}` by itself"),
     )
-    .label("empty for everybody")
+    .label("empty, unless something else sends it")
     .note("it is not among what `/boot.ipxe` sends, and no Assignment or Profile of the repository asks for it")
     .help_maybe(near)
     .help_line(format!(
