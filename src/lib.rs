@@ -8,14 +8,15 @@
 //! | room | may look into | foreign crates that live only here |
 //! |---|---|---|
 //! | `main` | `cli` | |
-//! | `cli/` | `serve`, `poll`, `http`, `publish`, `source`, `state`, `observe`, `manifest`, `compile`, `diagnostic`, `snapshot`, `render`, `label`, `tree` | `clap`, `include_dir` |
+//! | `cli/` | `serve`, `poll`, `http`, `publish`, `source`, `state`, `observe`, `import`, `manifest`, `compile`, `diagnostic`, `snapshot`, `render`, `label`, `tree` | `clap`, `clap_complete`, `include_dir` |
 //! | `serve/` | `poll`, `http`, `publish`, `source`, `state`, `observe`, `manifest`, `compile`, `label`, `render`, `tree` | `rustix` |
 //! | `poll/` | `source`, `state`, `compile`, `publish`, `diagnostic`, `snapshot`, `observe`, `tree` | `rand` |
 //! | `source/` | `tree` | `gix`, `httpdate`, `jiff`, `reqwest`, `ring`, `rustls`, `ssh_key` |
 //! | `state/` | `tree` | `sha2` |
 //! | `tree` | | |
+//! | `import/` | `manifest`, `diagnostic`, `label`, `tree` | |
 //! | `manifest/` | `tree`, `diagnostic`, `label`, `template` | `serde_yaml`, `ignore` |
-//! | `diagnostic/` | `tree`, `label`, `template` | `strsim`, `unicode_width` |
+//! | `diagnostic/` | `tree`, `label`, `template` | `sha2`, `strsim`, `unicode_width` |
 //! | `compile/` | `manifest`, `template`, `id`, `label`, `snapshot`, `diagnostic`, `tree` | |
 //! | `label/` | | |
 //! | `id` | | `serde_json_canonicalizer`, `sha2`, `uuid` |
@@ -46,6 +47,7 @@ pub mod compile;
 pub mod diagnostic;
 pub mod http;
 pub mod id;
+pub mod import;
 pub mod label;
 pub mod manifest;
 pub mod observe;

@@ -104,10 +104,6 @@ pub fn config(config: &Config, labels: &Labels, base: &BaseUrl) -> Result<Bytes,
     }
 }
 
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "the shape that `map_err` wants"
-)]
 fn failed(Problem { place, kind }: Problem) -> RenderError {
     let (path, start) = (&place.path, place.range.start);
     RenderError::Failed(format!("`{path}`, byte {start}: {kind:?}"))

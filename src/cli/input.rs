@@ -1,6 +1,6 @@
 //! What the commands that compile without serving read: a folder, a revision of it, or a repository.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 use super::Misuse;
@@ -11,8 +11,8 @@ use crate::compile::{self, compile};
 use crate::diagnostic::Diagnostics;
 use crate::manifest;
 use crate::snapshot::Snapshot;
-use crate::source::{self, Check, Remote, read_directory, read_revision};
-use crate::tree::Tree;
+use crate::source::{self, Check, Remote, place_in_repository, read_directory, read_revision};
+use crate::tree::{RepoPath, Tree};
 
 /// Where manifests are read from.
 #[derive(Debug, clap::Args)]
@@ -51,6 +51,15 @@ impl Input {
         let tree = self.tree()?;
         let manifests = manifest::parse(&tree, options.budget);
         Ok(compile(&tree, &manifests, &options))
+    }
+
+    /// The folder of the repository that is read as the served root; `None` at its top, and where there is no repository.
+    pub(super) fn place(&self) -> anyhow::Result<Option<RepoPath>> {
+        if self.repo.is_some() {
+            return Ok(self.path.as_deref().map(served_root).transpose()?.flatten());
+        }
+        let dir = self.dir.as_deref().unwrap_or(Path::new("."));
+        Ok(place_in_repository(dir)?)
     }
 
     fn tree(&self) -> anyhow::Result<Tree> {

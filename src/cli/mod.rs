@@ -1,11 +1,14 @@
 //! The command line: every flag once, with its help, its default and its unit.
 
+mod completions;
 mod credentials;
 mod demo;
 mod environment;
+mod import;
 mod input;
 mod limits;
 mod render;
+mod schema;
 mod serve;
 mod units;
 mod validate;
@@ -37,6 +40,12 @@ enum Command {
     Validate(Box<validate::Args>),
     /// Print what a machine would be sent, byte for byte
     Render(Box<render::Args>),
+    /// Print the JSON Schema of a manifest, for editors
+    Schema(schema::Args),
+    /// Print a script that completes commands and flags in a shell
+    Completions(completions::Args),
+    /// Write manifests out of what another boot server reads
+    Import(Box<import::Args>),
 }
 
 /// How a command ended when nothing stood in its way.
@@ -101,6 +110,9 @@ fn run(cli: &Cli, vars: &[(OsString, OsString)]) -> anyhow::Result<Outcome> {
         Command::Demo(args) => demo::run(args, vars),
         Command::Validate(args) => validate::run(args),
         Command::Render(args) => render::run(args),
+        Command::Schema(args) => schema::run(args),
+        Command::Completions(args) => completions::run(args, Cli::command()),
+        Command::Import(args) => import::run(args),
     }
 }
 

@@ -266,7 +266,9 @@ fn state(source: &source::Settings, retain: Duration) -> Option<State> {
 fn build(tree: &Tree, options: &compile::Options, cache: &Mutex<manifest::Cache>) -> Built {
     let mut cache = cache.lock().unwrap_or_else(PoisonError::into_inner);
     let manifests = manifest::parse_changed(tree, options.budget, &mut cache);
+    tracing::debug!("its manifests are parsed");
     let (snapshot, diagnostics) = compile::compile(tree, &manifests, options);
+    tracing::debug!("its manifests are compiled");
     Built {
         snapshot,
         errors: diagnostics.error_count(),

@@ -14,7 +14,8 @@ use crate::snapshot::Snapshot;
     after_help = "Exit codes: 0 good, 1 something could not be read, 2 manifests have errors, 64 bad usage."
 )]
 pub(super) struct Args {
-    /// How diagnostics are written: for people on stderr, or as one JSON document on stdout
+    /// How diagnostics are written: for people on stderr; on stdout as one JSON document, as workflow commands of GitHub
+    /// Actions, or as one SARIF document
     #[arg(long, value_name = "FORMAT", default_value = "human")]
     format: Format,
     /// Let warnings count as errors
@@ -29,19 +30,26 @@ pub(super) struct Args {
 enum Format {
     Human,
     Json,
+    Github,
+    Sarif,
 }
 
 /// Checks, says what is wrong, and says so in the exit code.
 pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
     let (snapshot, diagnostics) = args.input.compile()?;
     let bad = diagnostics.error_count() > 0 || (args.strict && diagnostics.warning_count() > 0);
-    match args.format {
-        Format::Json => std::io::stdout().write_all(diagnostics.render_json().as_bytes())?,
-        Format::Human => {
-            std::io::stderr().write_all(diagnostics.render_human().as_bytes())?;
-            if let Some(snapshot) = snapshot.filter(|_| !bad) {
-                writeln!(std::io::stdout(), "{}", summary(&snapshot))?;
-            }
+    let document = match args.format {
+        Format::Human => None,
+        Format::Json => Some(diagnostics.render_json()),
+        Format::Github => Some(diagnostics.render_github(args.input.place()?.as_ref())),
+        Format::Sarif => Some(diagnostics.render_sarif(args.input.place()?.as_ref())),
+    };
+    if let Some(document) = document {
+        std::io::stdout().write_all(document.as_bytes())?;
+    } else {
+        std::io::stderr().write_all(diagnostics.render_human().as_bytes())?;
+        if let Some(snapshot) = snapshot.filter(|_| !bad) {
+            writeln!(std::io::stdout(), "{}", summary(&snapshot))?;
         }
     }
     Ok(if bad {
@@ -51,7 +59,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
     })
 }
 
-fn summary(snapshot: &Snapshot) -> String {
+pub(super) fn summary(snapshot: &Snapshot) -> String {
     let counts = snapshot.counts();
     let nouns = [
         (counts.profiles, "Profile"),

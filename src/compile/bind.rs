@@ -1,6 +1,7 @@
 //! Assignments meet Profiles: every Assignment, and every machine with values of its own, gets its binding.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::num::NonZero;
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
@@ -30,6 +31,9 @@ pub(super) struct Binder<'a> {
     /// The names of configs, by the Profile's place.
     names: HashMap<usize, Arc<[ConfigName]>>,
 }
+
+/// An Assignment with the Profiles that it may mean and its values.
+type Work<'a> = (&'a Assignment, &'a [Candidate], &'a Option<Layers<'a>>);
 
 /// For whom something is bound.
 #[derive(Clone, Copy)]
@@ -61,31 +65,27 @@ impl<'a> Binder<'a> {
     /// Binds every Assignment; what is wrong goes to `found`.
     pub(super) fn bind(
         manifests: &'a Manifests,
-        resolved: &Resolved,
+        resolved: &'a Resolved,
         contents: &'a Contents<'a>,
         revision: &'a Revision,
         locator: &Locator<'_>,
         found: &mut Vec<Diagnostic>,
     ) -> Self {
-        let mut binder = Self {
-            contents,
-            bodies: Bodies::new(revision),
-            rules: Vec::new(),
-            keys: Keys::default(),
-            names: HashMap::new(),
-        };
-        let mut used = BTreeSet::new();
-        for ((assignment, candidates), values) in manifests
+        let all: Vec<Work<'_>> = manifests
             .assignments
             .iter()
             .zip(&resolved.candidates)
             .zip(&contents.assignment_values)
-        {
-            used.extend(candidates.iter().map(|candidate| candidate.profile));
-            if let Some(values) = values.as_ref().filter(|_| !assignment.broken) {
-                binder.assignment(assignment, candidates, values);
-            }
-        }
+            .map(|((assignment, candidates), values)| (assignment, candidates, values))
+            .map(|(assignment, candidates, values)| (assignment.as_ref(), &candidates[..], values))
+            .collect();
+        let mut binder = Self::bind_in_parallel(&all, contents, revision);
+        let used: BTreeSet<usize> = resolved
+            .candidates
+            .iter()
+            .flatten()
+            .map(|candidate| candidate.profile)
+            .collect();
         let complete = resolved
             .candidates
             .iter()
@@ -99,6 +99,58 @@ impl<'a> Binder<'a> {
 
     pub(super) fn finish(self) -> Bound {
         self.bodies.into_bound(self.rules)
+    }
+
+    /// Assignments are bound each for itself, so each core takes a run of them; what comes together afterwards is in the
+    /// order of all.
+    fn bind_in_parallel(
+        all: &[Work<'a>],
+        contents: &'a Contents<'a>,
+        revision: &'a Revision,
+    ) -> Self {
+        /// Below this, starting a thread costs more than it saves.
+        const ASSIGNMENTS_PER_THREAD: usize = 64;
+        let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+        let share = all.len().div_ceil(cores).max(ASSIGNMENTS_PER_THREAD);
+        let bind_run = |run: &[Work<'a>]| {
+            let mut binder = Self::new(contents, revision);
+            for (assignment, candidates, values) in run {
+                if let Some(values) = values.as_ref().filter(|_| !assignment.broken) {
+                    binder.assignment(assignment, candidates, values);
+                }
+            }
+            binder
+        };
+        if all.len() <= share {
+            return bind_run(all);
+        }
+        let runs = std::thread::scope(|scope| {
+            let runs: Vec<_> = all
+                .chunks(share)
+                .map(|run| scope.spawn(move || bind_run(run)))
+                .collect();
+            let ended = runs.into_iter().map(|run| {
+                run.join()
+                    .expect("binding is total: it notes complaints and never panics")
+            });
+            ended.collect::<Vec<_>>()
+        });
+        let mut binder = Self::new(contents, revision);
+        for run in runs {
+            binder.rules.extend(run.rules);
+            binder.bodies.absorb(run.bodies);
+        }
+        binder
+    }
+
+    fn new(contents: &'a Contents<'a>, revision: &'a Revision) -> Self {
+        Self {
+            contents,
+            bodies: Bodies::new(revision),
+            rules: Vec::new(),
+            keys: Keys::default(),
+            names: HashMap::new(),
+        }
     }
 
     fn assignment(

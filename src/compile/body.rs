@@ -85,6 +85,17 @@ impl<'a> Bodies<'a> {
         }
     }
 
+    /// Takes over what others built; what was built before stays.
+    pub(super) fn absorb(&mut self, others: Self) {
+        self.complaints.absorb(others.complaints);
+        for (id, config) in others.configs {
+            self.configs.entry(id).or_insert(config);
+        }
+        for (id, directory) in others.directories {
+            self.directories.entry(id).or_insert(directory);
+        }
+    }
+
     /// One config: checked, with its id, and either ready to send or one render away.
     pub(super) fn config(
         &mut self,

@@ -84,18 +84,34 @@ impl<'a> Complaints<'a> {
         complaint: Complaint,
         whom: impl Display,
     ) -> Told {
+        let users = self.users(profile, body, complaint);
+        users.count += 1;
+        if users.named.len() < NAMED_USERS {
+            users.named.push(whom.to_string());
+        }
+        Told(())
+    }
+
+    /// Adds complaints of users who come later.
+    pub(super) fn absorb(&mut self, later: Self) {
+        for (profile, body, complaint, users) in later.all {
+            let known = self.users(profile, body, complaint);
+            known.count += users.count;
+            let free = NAMED_USERS - known.named.len();
+            known.named.extend(users.named.into_iter().take(free));
+        }
+        self.unused.extend(later.unused);
+    }
+
+    /// Whom a complaint concerns so far.
+    fn users(&mut self, profile: usize, body: Option<&'a str>, complaint: Complaint) -> &mut Users {
         let key = (profile, body, complaint.key());
         let place = *self.known.entry(key).or_insert(self.all.len());
         if place == self.all.len() {
             self.all.push((profile, body, complaint, Users::default()));
         }
-        if let Some((.., users)) = self.all.get_mut(place) {
-            users.count += 1;
-            if users.named.len() < NAMED_USERS {
-                users.named.push(whom.to_string());
-            }
-        }
-        Told(())
+        let (.., users) = self.all.get_mut(place).expect("it was there or just added");
+        users
     }
 
     /// Notes a Profile that no Assignment uses.

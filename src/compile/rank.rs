@@ -27,7 +27,8 @@ pub(super) fn check(manifests: &Manifests, locator: &Locator<'_>, found: &mut Ve
     let assignments = manifests
         .assignments
         .iter()
-        .filter(|assignment| !assignment.broken)
+        .map(AsRef::as_ref)
+        .filter(|assignment: &&Assignment| !assignment.broken)
         .collect();
     let ranking = Ranking {
         assignments,
@@ -78,9 +79,9 @@ impl Ranking<'_> {
     /// The identity values that are claimed more than once, with their claims. Nearly all of a million values are claimed
     /// once; those are found and left by their hashes alone.
     fn shared_identities(&self) -> BTreeMap<(Identity, &str), Vec<Claim>> {
-        let hasher = BuildHasherDefault::<DefaultHasher>::new();
+        let hash = BuildHasherDefault::<DefaultHasher>::new();
         let mut hashes: Vec<u64> = Vec::new();
-        self.each_claim(|identity, value, _| hashes.push(hasher.hash_one((identity, value))));
+        self.each_claim(|identity, value, _| hashes.push(hash.hash_one((identity, value))));
         hashes.sort_unstable();
         let repeated = hashes.windows(2).filter(|pair| pair[0] == pair[1]);
         let repeated: HashSet<u64> = repeated.map(|pair| pair[0]).collect();
@@ -88,7 +89,7 @@ impl Ranking<'_> {
         let mut shared: BTreeMap<(Identity, &str), Vec<Claim>> = BTreeMap::new();
         if !repeated.is_empty() {
             self.each_claim(|identity, value, claim| {
-                if repeated.contains(&hasher.hash_one((identity, value))) {
+                if repeated.contains(&hash.hash_one((identity, value))) {
                     shared.entry((identity, value)).or_default().push(claim);
                 }
             });

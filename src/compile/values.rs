@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
@@ -25,7 +25,7 @@ pub(super) fn merge(base: &mut Map<String, Value>, over: &Map<String, Value>) {
 }
 
 /// The values of one file.
-type SharedValues = Rc<Map<String, Value>>;
+type SharedValues = Arc<Map<String, Value>>;
 
 /// The values that a manifest lays over those of others. They stay apart until then: a scalar of one layer may replace a map
 /// below before the next layer puts a map there again.
@@ -91,7 +91,7 @@ impl<'f, 't> ValuesFiles<'f, 't> {
             return known.clone();
         }
         let values = match read_values_file(self.files.tree(), path, self.budget) {
-            Ok(values) => Some(Rc::new(values)),
+            Ok(values) => Some(Arc::new(values)),
             Err(diagnostics) => {
                 found.extend(diagnostics);
                 None

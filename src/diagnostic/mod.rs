@@ -13,7 +13,7 @@ use std::fmt::Write as _;
 
 use crate::tree::RepoPath;
 
-pub use catalogue::{assignment, content, document, lint, ranking, template};
+pub use catalogue::{assignment, content, document, import, lint, ranking, template};
 pub use rules::{Rule, rules};
 
 /// How bad it is.
@@ -248,6 +248,20 @@ impl Diagnostics {
     #[must_use]
     pub fn render_json(&self) -> String {
         render::json(self)
+    }
+
+    /// All of them as workflow commands of GitHub Actions, a line each, with paths from the top of the repository: `place`
+    /// is the folder of it that was read as the served root.
+    #[must_use]
+    pub fn render_github(&self, place: Option<&RepoPath>) -> String {
+        render::github(self, place)
+    }
+
+    /// All of them as one SARIF 2.1.0 document with a closing newline, with paths from the top of the repository: `place`
+    /// is the folder of it that was read as the served root.
+    #[must_use]
+    pub fn render_sarif(&self, place: Option<&RepoPath>) -> String {
+        render::sarif(self, place)
     }
 
     /// The counts as a phrase: `1 error`, `2 errors and 1 warning`.

@@ -127,7 +127,12 @@ mod tests {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/diagnostic/catalogue");
         let mut all = BTreeMap::new();
         for entry in std::fs::read_dir(folder).unwrap() {
-            let source = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+            let path = entry.unwrap().path();
+            // What `gitboot import` has to say is about no repository of ours.
+            if path.ends_with("import.rs") {
+                continue;
+            }
+            let source = std::fs::read_to_string(path).unwrap();
             for text in source.split('"').filter(|text| is_code(text)) {
                 all.entry(text.to_owned()).or_insert(Severity::Error);
             }

@@ -14,7 +14,7 @@ pub struct Entry {
 }
 
 /// The identity values of one machine, strongest key first; a key may have several.
-#[derive(Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq, Hash)]
 pub struct Identities {
     /// For each value the letter of its key, the value, and [`END`].
     packed: Box<str>,

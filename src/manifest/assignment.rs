@@ -14,8 +14,8 @@ use super::place::{Origin, Part};
 use super::profile::{FileRef, metadata, values_from};
 use super::yaml::{Kind, Node, Scalar};
 
-const TOP_FIELDS: &[&str] = &["apiVersion", "kind", "metadata", "spec", "status"];
-const SPEC_FIELDS: &[&str] = &[
+pub(super) const TOP_FIELDS: &[&str] = &["apiVersion", "kind", "metadata", "spec", "status"];
+pub(super) const SPEC_FIELDS: &[&str] = &[
     "profile",
     "profileName",
     "profileSelectors",
@@ -28,7 +28,7 @@ const SPEC_FIELDS: &[&str] = &[
     "valuesFrom",
 ];
 /// The span of priorities (contract, section 4).
-const PRIORITIES: std::ops::RangeInclusive<i64> = -1000..=1000;
+pub(super) const PRIORITIES: std::ops::RangeInclusive<i64> = -1000..=1000;
 /// How many combinations the value lists of one Assignment may multiply to (contract, section 4): each is an entry of the
 /// index that requests are looked up in.
 const MAX_COMBINATIONS: usize = 4096;

@@ -33,11 +33,7 @@ impl Cache {
         if self.budget.replace(budget) != Some(budget) {
             self.files.clear();
         }
-        let changed: Vec<_> = files
-            .iter()
-            .copied()
-            .filter(|(path, bytes)| !self.knows(path, bytes))
-            .collect();
+        let changed = self.changed(files);
         let parsed = parse(&changed);
         for ((path, bytes), file) in changed.into_iter().zip(parsed) {
             let bytes = bytes.clone();
@@ -57,11 +53,26 @@ impl Cache {
         self.files.values().map(|cached| cached.file.clone())
     }
 
-    fn knows(&self, path: &RepoPath, bytes: &Bytes) -> bool {
-        self.files.get(path).is_some_and(|cached| {
-            // Unchanged files of a repository share their bytes, so most need no look at them.
-            let is_shared = cached.bytes.as_ptr() == bytes.as_ptr();
-            cached.bytes.len() == bytes.len() && (is_shared || cached.bytes == bytes)
-        })
+    /// The files that are new or changed. Both sides are sorted, so one pass over them will do.
+    fn changed<'f>(&self, files: &[(&'f RepoPath, &'f Bytes)]) -> Vec<(&'f RepoPath, &'f Bytes)> {
+        let mut known = self.files.iter().peekable();
+        let mut is_changed = |path: &RepoPath, bytes: &Bytes| {
+            while known.next_if(|(before, _)| *before < path).is_some() {}
+            known
+                .next_if(|(before, _)| *before == path)
+                .is_none_or(|(_, cached)| !cached.is_of(bytes))
+        };
+        let files = files.iter().copied();
+        files
+            .filter(|(path, bytes)| is_changed(path, bytes))
+            .collect()
+    }
+}
+
+impl Cached {
+    fn is_of(&self, bytes: &Bytes) -> bool {
+        // Unchanged files of a repository share their bytes, so most need no look at them.
+        let is_shared = self.bytes.as_ptr() == bytes.as_ptr();
+        self.bytes.len() == bytes.len() && (is_shared || self.bytes == bytes)
     }
 }

@@ -105,6 +105,9 @@ impl<'m> Machine<'m> {
     }
 
     /// Its own values.
+    ///
+    /// # Panics
+    /// Never: what is read was written from a map.
     #[must_use]
     pub fn values(&self) -> Map<String, Value> {
         self.values

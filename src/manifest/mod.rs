@@ -13,12 +13,14 @@ mod machines;
 mod outline;
 mod place;
 mod profile;
+mod schema;
 mod spoiled;
 mod values;
 mod yaml;
 
 use std::collections::BTreeSet;
 use std::num::NonZero;
+use std::sync::Arc;
 
 use crate::diagnostic::{Diagnostic, Location, document as say};
 use crate::tree::{Entry, RepoPath, Tree};
@@ -29,6 +31,7 @@ pub use locate::Step;
 pub use machines::{Machine, Machines};
 pub use place::{Locator, Origin, Part};
 pub use profile::{Body, Content, FileRef, Profile};
+pub use schema::{SchemaOf, schema};
 pub use spoiled::{Spoiled, spoiled};
 pub use values::read_values_file;
 pub use yaml::Budget;
@@ -55,8 +58,9 @@ const MAX_DIAGNOSTICS_PER_FILE: usize = 1000;
 pub struct Manifests {
     /// The Profiles by name; those of one name in the order of files and documents.
     pub profiles: Vec<Profile>,
-    /// The Assignments by name; those of one name in the order of files and documents.
-    pub assignments: Vec<Assignment>,
+    /// The Assignments by name; those of one name in the order of files and documents. A cache shares them: there may be
+    /// a hundred thousand, of which one has changed.
+    pub assignments: Vec<Arc<Assignment>>,
     /// What is wrong for certain.
     pub diagnostics: Vec<Diagnostic>,
     /// Files that are an error unless a manifest or a template names them as content.
@@ -195,7 +199,7 @@ struct File {
     /// Whether part of it could not be read.
     unread: bool,
     profiles: Vec<Profile>,
-    assignments: Vec<Assignment>,
+    assignments: Vec<Arc<Assignment>>,
     diagnostics: Vec<Diagnostic>,
 }
 
@@ -332,7 +336,7 @@ impl File {
             Some("Profile") => self.profiles.extend(profile::read(node, *older, reader)),
             Some("Assignment") => self
                 .assignments
-                .extend(assignment::read(node, *older, reader)),
+                .extend(assignment::read(node, *older, reader).map(Arc::new)),
             Some(other) => {
                 let other = other.to_owned();
                 reader.at(&["kind".into()], Part::Value, move |at| {

@@ -12,9 +12,9 @@ use super::locate::Step;
 use super::place::{Origin, Part};
 use super::yaml::Node;
 
-const TOP_FIELDS: &[&str] = &["apiVersion", "kind", "metadata", "spec", "status"];
+pub(super) const TOP_FIELDS: &[&str] = &["apiVersion", "kind", "metadata", "spec", "status"];
 /// Fields that a Kubernetes server writes into `metadata`, accepted and ignored (contract, section 2).
-const METADATA_FIELDS: &[&str] = &[
+pub(super) const METADATA_FIELDS: &[&str] = &[
     "name",
     "labels",
     "annotations",
@@ -27,7 +27,7 @@ const METADATA_FIELDS: &[&str] = &[
     "resourceVersion",
     "uid",
 ];
-const SPEC_FIELDS: &[&str] = &[
+pub(super) const SPEC_FIELDS: &[&str] = &[
     "ipxe",
     "ipxeTemplate",
     "additionalConfig",
@@ -35,9 +35,9 @@ const SPEC_FIELDS: &[&str] = &[
     "values",
     "valuesFrom",
 ];
-const SCRIPT_FIELDS: &[&str] = &["inline", "file"];
-const CONFIG_FIELDS: &[&str] = &["inline", "file", "contentType", "template"];
-const CONTENT_FIELDS: &[&str] = &[
+pub(super) const SCRIPT_FIELDS: &[&str] = &["inline", "file"];
+pub(super) const CONFIG_FIELDS: &[&str] = &["inline", "file", "contentType", "template"];
+pub(super) const CONTENT_FIELDS: &[&str] = &[
     "name",
     "exposed",
     "inline",
@@ -45,6 +45,7 @@ const CONTENT_FIELDS: &[&str] = &[
     "contentType",
     "template",
 ];
+pub(super) const VALUES_FROM_FIELDS: &[&str] = &["file"];
 /// What the older systems could do and a read-only server does not; each is refused with what to use instead.
 const REFUSED_FIELDS: &[&str] = &["objectRef", "webhook", "postTransformations"];
 /// The longest name of a config (contract, section 3).
@@ -211,7 +212,8 @@ pub(super) fn values_from(spec: &Fields<'_>, reader: &mut Reader<'_>) -> Vec<Fil
     for (index, item) in items.iter().enumerate() {
         let mut there = steps.clone();
         there.push(Step::from(index));
-        let Some(fields) = reader.fields(item, &there, "an entry of `valuesFrom`", &["file"])
+        let Some(fields) =
+            reader.fields(item, &there, "an entry of `valuesFrom`", VALUES_FROM_FIELDS)
         else {
             continue;
         };

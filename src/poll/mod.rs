@@ -399,10 +399,13 @@ impl Poller {
             floor.published(tree.commit());
         }
         self.notice_gap(&tree);
+        let before = self.publisher.current();
         self.publisher.publish(snapshot, Moment::now());
         let publication = self.publisher.current();
         let signer = tree.commit().and_then(|commit| commit.principal.as_deref());
         report::published(&publication, signer, built, started);
+        // To free what a large fleet takes is work, too, and the next check need not wait for it.
+        tokio::task::spawn_blocking(move || drop(before));
         if let Some(keeper) = &self.keeper {
             keeper.keep(tree);
         }

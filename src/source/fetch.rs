@@ -91,6 +91,7 @@ impl Fetcher {
             connection.end();
             return Ok(Found::Known(known.clone()));
         }
+        tracing::debug!(revision = revision.as_str(), "the remote has a new commit");
         // What is too large stays so: it is refused with its revision and not fetched again.
         let refused = |error: SourceError| {
             let error = watch.take_failure().unwrap_or(error);
@@ -300,12 +301,15 @@ impl<'a> Connection<'a> {
                     })?;
                 generation.fetched(commit);
             }
+            tracing::debug!("its objects are here");
             let objects = generation.objects()?;
             let scope = Scope {
                 lacks_large_files: self.filters() && generation.is_fresh(),
                 ..settings.scope()
             };
-            walk::read_change(&objects, commit, &scope, memo, stop)
+            let walked = walk::read_change(&objects, commit, &scope, memo, stop)?;
+            tracing::debug!("its files are read");
+            Ok(walked)
         })
     }
 

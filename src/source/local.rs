@@ -12,6 +12,7 @@ use gix::sec::Trust;
 use super::aside::{Aside, Ends, Times};
 use super::error::{ErrorClass, SourceError, printable};
 use super::memo::Memo;
+use super::quarantine::{self, Objects};
 use super::remote::Found;
 use super::{Settings, reference, walk};
 use crate::tree::{Limits, RepoPath, Revision, Tree};
@@ -92,15 +93,22 @@ impl Question {
             memo,
         } = self;
         let repository = open(path)?;
-        let commit = resolve(&repository, settings.reference.as_deref())?;
+        let objects = objects(&repository)?;
+        let commit = resolve(&repository, &objects, settings.reference.as_deref())?;
         let revision = Revision::new(&commit.to_string());
         if let Some(known) = known.as_ref().filter(|known| **known == revision) {
             return Ok(Found::Known(known.clone()));
         }
         ends.under_way();
-        let (objects, memo) = (&repository.objects, memo.as_deref());
-        walk::read_change(objects, commit, &settings.scope(), memo, ends.stop()).map(Found::Read)
+        let memo = memo.as_deref();
+        walk::read_change(&objects, commit, &settings.scope(), memo, ends.stop()).map(Found::Read)
     }
+}
+
+/// The objects of a repository, and those of a push that git asks its hook about.
+fn objects(repository: &gix::Repository) -> Result<Objects<'_>, SourceError> {
+    let folder = std::env::var_os(quarantine::VARIABLE);
+    Objects::new(repository, folder.as_deref())
 }
 
 /// Reads the files of a commit: the part of it that stands where `dir` stands in its work tree.
@@ -119,10 +127,12 @@ pub fn read_revision(dir: &Path, revision: &str, limits: &Limits) -> Result<Tree
         );
         SourceError::new(ErrorClass::NotFound, message)
     })?;
-    let commit = rev_parse(&repository, revision)?;
+    let objects = objects(&repository)?;
+    let pushed = reference::commit_id(Some(revision)).filter(|id| objects.is_pushed(id));
+    let commit = pushed.map_or_else(|| rev_parse(&repository, revision), Ok)?;
     let path = place_in_work_tree(&repository, &dir)?;
     walk::read_commit(
-        &repository.objects,
+        &objects,
         commit,
         &walk::Scope {
             path: path.as_ref(),
@@ -135,10 +145,23 @@ pub fn read_revision(dir: &Path, revision: &str, limits: &Limits) -> Result<Tree
     )
 }
 
+/// Where the folder `dir` stands in the repository whose work tree it is in: `None` at the top, in a bare repository, and
+/// where there is no repository.
+///
+/// # Errors
+/// Says why the folder or the repository cannot be read.
+pub fn place_in_repository(dir: &Path) -> Result<Option<RepoPath>, SourceError> {
+    let dir = real_folder(dir)?;
+    match discover(&dir)? {
+        Some(repository) => place_in_work_tree(&repository, &dir),
+        None => Ok(None),
+    }
+}
+
 /// The repository around `dir`, an absolute path without links. `None` when there is none.
 pub(super) fn discover(dir: &Path) -> Result<Option<gix::Repository>, SourceError> {
     // The user's own configuration says which files count as ignored; the environment has no say, so that a git hook,
-    // which is run with `GIT_DIR` set, sees what everybody sees.
+    // which is run with `GIT_DIR` set, sees what everybody sees, and the objects that it is asked about.
     let mut permissions = gix::open::Permissions::isolated();
     permissions.config.system = true;
     permissions.config.git = true;
@@ -243,7 +266,11 @@ fn unreadable(path: &Path, error: &gix::Error) -> SourceError {
 }
 
 /// The commit that `--ref` names.
-fn resolve(repository: &gix::Repository, wanted: Option<&str>) -> Result<ObjectId, SourceError> {
+fn resolve(
+    repository: &gix::Repository,
+    objects: &Objects<'_>,
+    wanted: Option<&str>,
+) -> Result<ObjectId, SourceError> {
     for name in reference::candidates(wanted) {
         if let Some(commit) = try_ref(repository, &name)? {
             return Ok(commit);
@@ -251,7 +278,7 @@ fn resolve(repository: &gix::Repository, wanted: Option<&str>) -> Result<ObjectI
     }
     let exists = |id: &ObjectId| {
         let kind = repository.find_header(*id).map(|header| header.kind());
-        kind.is_ok_and(|kind| kind == gix::objs::Kind::Commit)
+        kind.is_ok_and(|kind| kind == gix::objs::Kind::Commit) || objects.is_pushed(id)
     };
     reference::commit_id(wanted)
         .filter(exists)

@@ -109,7 +109,7 @@ fn keyword<'t>(
 /// White space beside a tag with a `-` is not printed.
 fn cut(text: &str, one: &Lexed, marked: &mut [char]) {
     let is_white =
-        |marked: &[char], at: usize| marked.get(at).is_some_and(|c| c.is_ascii_whitespace());
+        |marked: &[char], at: usize| marked.get(at).is_some_and(char::is_ascii_whitespace);
     match one.lexeme {
         Lexeme::VariableStart | Lexeme::BlockStart
             if text.get(one.range.start + 2..one.range.start + 3) == Some("-") =>

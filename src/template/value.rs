@@ -12,7 +12,7 @@ use super::fault::fault;
 
 /// Merged values, converted once; a clone shares them. Maps iterate in the order of their keys.
 #[derive(Clone, Debug)]
-pub struct Values(Value);
+pub struct Values(Arc<Map>);
 
 /// The keys of maps, each kept once: a million machines spell the same few.
 #[derive(Debug, Default)]
@@ -30,41 +30,44 @@ impl Keys {
 }
 
 impl Values {
-    /// Converts a map of values.
+    /// Converts a map of values; anything else has none.
     #[must_use]
     pub fn from_json(json: &serde_json::Value) -> Self {
-        Self(convert(json, &mut Keys::default()))
+        let nothing = serde_json::Map::new();
+        let map = json.as_object().unwrap_or(&nothing);
+        Self(lay(None, map, &mut Keys::default()))
     }
 
     /// These values with a map laid over them: maps merge key by key, anything else replaces. What is below is shared and
     /// not copied.
     #[must_use]
     pub fn with(&self, over: &serde_json::Map<String, serde_json::Value>, keys: &mut Keys) -> Self {
-        Self(lay(&self.0, over, keys))
+        Self(lay(Some(&self.0), over, keys))
     }
 
     pub(super) fn value(&self) -> Value {
-        self.0.clone()
+        Value::from_dyn_object(Arc::clone(&self.0))
     }
 }
 
-fn lay(below: &Value, over: &serde_json::Map<String, serde_json::Value>, keys: &mut Keys) -> Value {
-    let below = below.downcast_object::<Map>();
-    let under = |key: &str| below.as_ref().and_then(|map| map.get(key));
+fn lay(
+    below: Option<&Arc<Map>>,
+    over: &serde_json::Map<String, serde_json::Value>,
+    keys: &mut Keys,
+) -> Arc<Map> {
     let own = over.iter().map(|(key, json)| {
-        let value = match (json, under(key)) {
-            (serde_json::Value::Object(above), Some(value))
-                if value.downcast_object_ref::<Map>().is_some() =>
-            {
-                lay(value, above, keys)
+        let value = match json {
+            serde_json::Value::Object(above) => {
+                let under = below.and_then(|map| map.get(key)?.downcast_object::<Map>());
+                Value::from_dyn_object(lay(under.as_ref(), above, keys))
             }
             _ => convert(json, keys),
         };
         (keys.shared(key), value)
     });
-    Value::from_object(Map {
+    Arc::new(Map {
         own: own.collect(),
-        below: below.clone(),
+        below: below.cloned(),
     })
 }
 
@@ -101,16 +104,7 @@ fn convert(json: &serde_json::Value, keys: &mut Keys) -> Value {
         serde_json::Value::Number(number) => convert_number(number),
         serde_json::Value::String(text) => Value::from(text.as_str()),
         serde_json::Value::Array(list) => list.iter().map(|item| convert(item, keys)).collect(),
-        serde_json::Value::Object(map) => {
-            let own = map.iter().map(|(key, value)| {
-                let value = convert(value, keys);
-                (keys.shared(key), value)
-            });
-            Value::from_object(Map {
-                own: own.collect(),
-                below: None,
-            })
-        }
+        serde_json::Value::Object(map) => Value::from_dyn_object(lay(None, map, keys)),
     }
 }
 

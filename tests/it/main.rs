@@ -13,6 +13,7 @@ mod architecture;
 mod classes;
 mod cli;
 mod diagnostics;
+mod endurance;
 mod hostile;
 mod http;
 mod ids;

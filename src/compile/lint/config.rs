@@ -28,7 +28,8 @@ pub(super) fn unused(subject: &Subject<'_>, found: &mut Vec<Diagnostic>) {
             .collect();
         for (name, body) in &loaded.configs {
             if !named.contains(name) && !SEED.contains(name) {
-                found.push(say::unused_config(at(loaded, name, body, subject), name));
+                let at = at(loaded, name, body, subject);
+                found.push(say::unused_config(at, name, body.exposed));
             }
         }
     }

@@ -68,8 +68,8 @@ pub(super) fn unknown_platforms(subject: &Subject<'_>, found: &mut Vec<Diagnosti
 }
 
 fn assignments<'a>(subject: &Subject<'a>) -> impl Iterator<Item = &'a Assignment> {
-    let all = subject.manifests.assignments.iter();
-    all.filter(|assignment| !assignment.broken)
+    let all = subject.manifests.assignments.iter().map(AsRef::as_ref);
+    all.filter(|assignment: &&Assignment| !assignment.broken)
 }
 
 fn selectors<'a>(subject: &Subject<'a>) -> impl Iterator<Item = (&'a Assignment, &'a str)> {

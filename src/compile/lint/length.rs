@@ -51,7 +51,12 @@ pub(in crate::compile) fn excesses(script: &str) -> Vec<Excess> {
     if script.len() < SHORTEST {
         return Vec::new();
     }
-    let is_long = |line: &str| line.len() >= SHORTEST || line.trim_end().ends_with('\\');
+    let is_long = |line: &str| {
+        let blanks = || line.bytes().filter(|byte| *byte <= b' ').count();
+        line.len() >= MAX_COMMAND_LINE_BYTES
+            || line.len() >= SHORTEST && blanks() >= MAX_WORDS
+            || line.trim_end().ends_with('\\')
+    };
     if !script.split('\n').any(is_long) {
         return Vec::new();
     }

@@ -74,7 +74,7 @@ pub(super) fn check(subject: &Subject<'_>, found: &mut Vec<Diagnostic>) {
         let before = found.len();
         (lint.check)(subject, found);
         debug_assert!(
-            found[before..].iter().all(|one| one.code() == lint.code),
+            found.iter().skip(before).all(|one| one.code() == lint.code),
             "a rule tells its own code"
         );
     }

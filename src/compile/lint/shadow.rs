@@ -21,8 +21,8 @@ const COMPARED: usize = 16;
 
 /// Ensure that an Assignment, and each machine it names, can be selected.
 pub(super) fn never_wins(subject: &Subject<'_>, found: &mut Vec<Diagnostic>) {
-    let all = subject.manifests.assignments.iter();
-    let all: Vec<&Assignment> = all.filter(|one| !one.broken).collect();
+    let all = subject.manifests.assignments.iter().map(AsRef::as_ref);
+    let all: Vec<&Assignment> = all.filter(|one: &&Assignment| !one.broken).collect();
     let locator = subject.locator;
     all.iter()
         .filter_map(|one| contradiction(one, locator))
@@ -180,36 +180,35 @@ fn by_machines(all: &[&Assignment]) -> Vec<(usize, usize)> {
         let named = all.iter().enumerate();
         named.filter(|(_, one)| !one.machines.is_empty())
     };
-    let hash = |machine: Machine<'_>| {
-        let mut identities: Vec<(Identity, &str)> = machine.entry.identities.iter().collect();
-        identities.sort_unstable();
-        hasher.hash_one(identities)
-    };
     // Nearly all machines are named once; those are left by their hashes alone.
-    let mut hashes: Vec<u64> = named()
-        .flat_map(|(_, one)| one.machines.iter().map(hash))
+    let hash = |machine: Machine<'_>| hasher.hash_one(&machine.entry.identities);
+    let own: Vec<(usize, Vec<u64>)> = named()
+        .map(|(number, one)| (number, one.machines.iter().map(hash).collect()))
         .collect();
-    hashes.sort_unstable();
-    let repeated = hashes.windows(2).filter(|pair| pair[0] == pair[1]);
+    let mut sorted: Vec<u64> = own.iter().flat_map(|(_, own)| own).copied().collect();
+    sorted.sort_unstable();
+    let repeated = sorted.windows(2).filter(|pair| pair[0] == pair[1]);
     let repeated: HashSet<u64> = repeated.map(|pair| pair[0]).collect();
-    drop(hashes);
-    let mut namers: HashMap<u64, Vec<usize>> = HashMap::new();
+    drop(sorted);
     if repeated.is_empty() {
         return Vec::new();
     }
-    for (number, assignment) in named() {
-        let own = assignment.machines.iter().map(hash);
-        for one in own.filter(|one| repeated.contains(one)) {
-            let numbers = namers.entry(one).or_default();
-            if numbers.len() < COMPARED && numbers.last() != Some(&number) {
-                numbers.push(number);
+    let mut namers: HashMap<u64, Vec<usize>> = HashMap::new();
+    for (number, own) in &own {
+        for one in own.iter().filter(|one| repeated.contains(one)) {
+            let numbers = namers.entry(*one).or_default();
+            if numbers.len() < COMPARED && numbers.last() != Some(number) {
+                numbers.push(*number);
             }
         }
     }
     let mut beaten = Vec::new();
-    for (number, assignment) in named() {
+    for (number, own) in own {
+        let Some(assignment) = all.get(number).copied() else {
+            continue;
+        };
         let mut left: Option<Vec<usize>> = None;
-        for one in assignment.machines.iter().map(hash) {
+        for one in own {
             let namers = namers.get(&one).map_or(&[][..], Vec::as_slice);
             let winners = left.take().unwrap_or_else(|| namers.to_vec());
             let winners = winners.into_iter().filter(|winner| {

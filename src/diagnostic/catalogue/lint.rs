@@ -108,16 +108,27 @@ pub fn unknown_initrd<'a>(
 
 /// A config that no machine is told about.
 #[must_use]
-pub fn unused_config(at: Location, name: &str) -> Diagnostic {
+pub fn unused_config(at: Location, name: &str, exposed: bool) -> Diagnostic {
+    let (note, help) = if exposed {
+        (
+            "the script hands out neither its URL nor `{{ config_dir }}`, so that a machine finds it only under `/v1/boot/{mac}/`",
+            format!(
+                "print its URL in the script, as `{{{{ configs[\"{name}\"] }}}}`, or remove it"
+            ),
+        )
+    } else {
+        (
+            "it is not exposed, so that no machine gets it unless a template inserts it",
+            format!("insert it, as `{{{{ configs[\"{name}\"] }}}}`, or remove it"),
+        )
+    };
     Diagnostic::warning(
         "unused-config",
         at,
         format!("nothing in the Profile names config `{name}`"),
     )
-    .note("the script hands out neither its URL nor `{{ config_dir }}`, so that a machine finds it only under `/v1/boot/{mac}/`")
-    .help_line(format!(
-        "print its URL in the script, as `{{{{ configs[\"{name}\"] }}}}`, or remove it"
-    ))
+    .note(note)
+    .help_line(help)
 }
 
 /// One half of what cloud-init asks for.

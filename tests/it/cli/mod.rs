@@ -1,8 +1,13 @@
 //! The command line as its users meet it: the real binary, its exit codes and what it writes to the letter.
 
+mod completions;
 mod demo;
 mod example;
+mod formats;
+mod gate;
+mod import;
 mod render;
+mod schema;
 mod usage;
 mod validate;
 

@@ -5,7 +5,15 @@ use std::collections::BTreeSet;
 use super::{run, source_tree};
 use crate::support::process::run_in;
 
-const COMMANDS: [&str; 4] = ["serve", "demo", "validate", "render"];
+const COMMANDS: [&str; 7] = [
+    "serve",
+    "demo",
+    "validate",
+    "render",
+    "schema",
+    "completions",
+    "import",
+];
 
 /// The flags of the boot server that people and scripts rely on.
 const SERVE: [&str; 19] = [

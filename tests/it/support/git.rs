@@ -1,6 +1,7 @@
 //! Repositories made with the real git, in folders that clean up after themselves.
 
 use std::ffi::OsStr;
+use std::fmt::Write as _;
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -40,7 +41,7 @@ pub(crate) fn noise(bytes: usize) -> String {
         state = state
             .wrapping_mul(6_364_136_223_846_793_005)
             .wrapping_add(1_442_695_040_888_963_407);
-        text.push_str(&format!("{state:016x}"));
+        write!(text, "{state:016x}").expect("a string takes everything");
     }
     text.truncate(bytes);
     text

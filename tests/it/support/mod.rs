@@ -3,10 +3,12 @@
 pub(crate) mod daemon;
 pub(crate) mod fixture;
 pub(crate) mod git;
+pub(crate) mod history;
 pub(crate) mod http;
 pub(crate) mod http_backend;
 pub(crate) mod pki;
 pub(crate) mod process;
 pub(crate) mod proxy;
+pub(crate) mod readme;
 pub(crate) mod ssh;
 pub(crate) mod sshd;

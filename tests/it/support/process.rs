@@ -6,7 +6,7 @@ use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::http::DEADLINE;
 
@@ -70,7 +70,12 @@ impl Process {
 
     /// Waits for the next line that holds this text.
     pub(crate) fn line_with(&mut self, text: &str) -> String {
-        let until = Instant::now() + DEADLINE;
+        self.line_within(text, DEADLINE)
+    }
+
+    /// The same for what may take longer.
+    pub(crate) fn line_within(&mut self, text: &str, time: Duration) -> String {
+        let until = Instant::now() + time;
         loop {
             let left = until.saturating_duration_since(Instant::now());
             match self.lines.recv_timeout(left) {
@@ -92,6 +97,11 @@ impl Process {
         // In JSON, a quotation mark follows.
         let end = address.find(|c| !matches!(c, '0'..='9' | 'a'..='f' | '.' | ':' | '[' | ']'));
         address[..end.unwrap_or(address.len())].parse().unwrap()
+    }
+
+    /// The number of the process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// A figure of `/proc/PID/status` in bytes, such as `VmHWM`.

@@ -1,4 +1,8 @@
-//! Diagnostics as text for people and as JSON for programs.
+//! Diagnostics as text for people, and for programs as JSON, workflow commands and SARIF.
+
+mod github;
+mod rules;
+mod sarif;
 
 use std::fmt::Write as _;
 
@@ -6,6 +10,10 @@ use serde_json::json;
 use unicode_width::UnicodeWidthStr;
 
 use super::{Diagnostic, Diagnostics};
+use crate::tree::RepoPath;
+
+pub(super) use github::github;
+pub(super) use sarif::sarif;
 
 pub(super) fn human(all: &Diagnostics) -> String {
     if all.is_empty() {
@@ -114,4 +122,24 @@ pub(super) fn json(all: &Diagnostics) -> String {
         "diagnostics": diagnostics,
     });
     format!("{document:#}\n")
+}
+
+/// The path of a file from the top of the repository, whose folder `place` is the served root.
+fn from_top(place: Option<&RepoPath>, file: &RepoPath) -> String {
+    match place {
+        Some(place) => format!("{place}/{file}"),
+        None => file.to_string(),
+    }
+}
+
+/// The message with its notes and its help, a line each.
+fn in_full(one: &Diagnostic) -> String {
+    let mut text = one.message().to_owned();
+    for note in one.notes() {
+        let _ = write!(text, "\nnote: {note}");
+    }
+    for help in one.help() {
+        let _ = write!(text, "\nhelp: {help}");
+    }
+    text
 }
