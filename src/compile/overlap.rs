@@ -42,11 +42,14 @@ impl<'a> Others<'a> {
     }
 
     fn add(&mut self, other: &Self) {
-        let mut all = [usize::MAX; 2 * NAMED];
-        all[..NAMED].copy_from_slice(&self.first);
-        all[NAMED..].copy_from_slice(&other.first);
-        all.sort_unstable();
-        self.first.copy_from_slice(&all[..NAMED]);
+        // Mostly the first are found early.
+        if other.first[0] < self.first[NAMED - 1] {
+            let mut all = [usize::MAX; 2 * NAMED];
+            all[..NAMED].copy_from_slice(&self.first);
+            all[NAMED..].copy_from_slice(&other.first);
+            all.sort_unstable();
+            self.first.copy_from_slice(&all[..NAMED]);
+        }
         self.count += other.count;
         self.least = match (self.least, other.least) {
             (Some(one), Some(other)) => Some(one.min(other)),
