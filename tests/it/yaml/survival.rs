@@ -135,7 +135,10 @@ fn with_manifest(bytes: Vec<u8>) -> BTreeMap<&'static str, Vec<u8>> {
 #[test]
 fn the_manifest_that_is_mutated_below_is_good() {
     let (snapshot, diagnostics) = check(&with_manifest(VALID.into())).unwrap();
-    let codes: Vec<_> = diagnostics.iter().map(|one| one.code()).collect();
+    let codes: Vec<_> = diagnostics
+        .iter()
+        .map(gitboot::diagnostic::Diagnostic::code)
+        .collect();
     assert!(snapshot.is_some());
     assert_eq!(codes, ["incomplete-seed"]);
 }
