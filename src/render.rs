@@ -185,7 +185,8 @@ fn texts<'c>(
 }
 
 /// A config's URL: its id, and the labels that its bytes depend on.
-fn config_url(config: &Config, labels: &Labels, base: &BaseUrl) -> String {
+#[must_use]
+pub fn config_url(config: &Config, labels: &Labels, base: &BaseUrl) -> String {
     let mut url = format!("{base}/config/{}", config.id);
     let query = query(&config.labels, labels);
     if !query.is_empty() {

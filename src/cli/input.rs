@@ -9,7 +9,7 @@ use super::limits::TreeLimits;
 use super::serve::{repo_url, served_root};
 use crate::compile::{self, compile};
 use crate::diagnostic::Diagnostics;
-use crate::manifest;
+use crate::manifest::{self, Manifests};
 use crate::snapshot::Snapshot;
 use crate::source::{self, Check, Remote, place_in_repository, read_directory, read_revision};
 use crate::tree::{RepoPath, Tree};
@@ -41,16 +41,39 @@ pub(super) struct Input {
     limits: TreeLimits,
 }
 
+/// A tree with its manifests, for commands that tell where something stands.
+pub(super) struct Loaded {
+    pub(super) tree: Tree,
+    pub(super) manifests: Manifests,
+    pub(super) options: compile::Options,
+}
+
+impl Loaded {
+    /// Compiles what was read.
+    pub(super) fn compile(&self) -> (Option<Snapshot>, Diagnostics) {
+        compile(&self.tree, &self.manifests, &self.options)
+    }
+}
+
 impl Input {
     /// Reads and compiles.
     pub(super) fn compile(&self) -> anyhow::Result<(Option<Snapshot>, Diagnostics)> {
+        Ok(self.load()?.compile())
+    }
+
+    /// Reads without compiling.
+    pub(super) fn load(&self) -> anyhow::Result<Loaded> {
         let options = compile::Options {
             allow_empty: self.allow_empty,
             budget: self.limits.budget(),
         };
         let tree = self.tree()?;
         let manifests = manifest::parse(&tree, options.budget);
-        Ok(compile(&tree, &manifests, &options))
+        Ok(Loaded {
+            tree,
+            manifests,
+            options,
+        })
     }
 
     /// The folder of the repository that is read as the served root; `None` at its top, and where there is no repository.

@@ -3,13 +3,19 @@
 mod completions;
 mod credentials;
 mod demo;
+mod diff;
 mod environment;
+mod explain;
 mod import;
 mod input;
+mod labels;
 mod limits;
+mod list;
+mod print;
 mod render;
 mod schema;
 mod serve;
+mod table;
 mod units;
 mod validate;
 
@@ -18,7 +24,7 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
-use clap::{CommandFactory as _, Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum};
 
 pub use environment::with_environment;
 
@@ -40,12 +46,25 @@ enum Command {
     Validate(Box<validate::Args>),
     /// Print what a machine would be sent, byte for byte
     Render(Box<render::Args>),
+    /// Say which machines get something else from one revision than from another, and what
+    Diff(Box<diff::Args>),
+    /// Say why a machine gets what it gets
+    Explain(Box<explain::Args>),
+    /// List the Profiles, the Assignments or the machines
+    List(Box<list::Args>),
     /// Print the JSON Schema of a manifest, for editors
     Schema(schema::Args),
     /// Print a script that completes commands and flags in a shell
     Completions(completions::Args),
     /// Write manifests out of what another boot server reads
     Import(Box<import::Args>),
+}
+
+/// How a command that explains or lists prints.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Format {
+    Human,
+    Json,
 }
 
 /// How a command ended when nothing stood in its way.
@@ -110,6 +129,9 @@ fn run(cli: &Cli, vars: &[(OsString, OsString)]) -> anyhow::Result<Outcome> {
         Command::Demo(args) => demo::run(args, vars),
         Command::Validate(args) => validate::run(args),
         Command::Render(args) => render::run(args),
+        Command::Diff(args) => diff::run(args),
+        Command::Explain(args) => explain::run(args),
+        Command::List(args) => list::run(args),
         Command::Schema(args) => schema::run(args),
         Command::Completions(args) => completions::run(args, Cli::command()),
         Command::Import(args) => import::run(args),

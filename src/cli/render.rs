@@ -5,8 +5,8 @@ use std::io::Write as _;
 use anyhow::Context as _;
 
 use super::input::Input;
-use super::{Misuse, Outcome};
-use crate::label::{FixedLabels, Labels};
+use super::{Outcome, labels};
+use crate::label::Labels;
 use crate::render::{self, BaseUrl, RenderError};
 use crate::snapshot::Snapshot;
 
@@ -33,24 +33,7 @@ pub(super) struct Args {
 
 /// Prints the script or the config.
 pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
-    let labels = labels(&args.label)?;
-    let (snapshot, diagnostics) = args.input.compile()?;
-    let Some(snapshot) = snapshot else {
-        std::io::stderr().write_all(diagnostics.render_human().as_bytes())?;
-        return Ok(Outcome::ManifestErrors);
-    };
-    print(args, &snapshot, &labels)
-}
-
-/// Reads `--label`; a label that a server would drop is told.
-fn labels(pairs: &[String]) -> anyhow::Result<Labels> {
-    let pairs = pairs.iter().map(|pair| {
-        pair.split_once('=')
-            .ok_or_else(|| Misuse(format!("--label: `{pair}` must be KEY=VALUE")))
-    });
-    let pairs = pairs.collect::<Result<Vec<_>, _>>()?;
-    let (labels, dropped) = Labels::from_pairs(pairs, &FixedLabels::default())
-        .map_err(|error| Misuse(format!("--label: {error}")))?;
+    let (labels, dropped) = labels::read(&args.label)?;
     for one in dropped {
         writeln!(
             std::io::stderr(),
@@ -59,7 +42,12 @@ fn labels(pairs: &[String]) -> anyhow::Result<Labels> {
             one.reason
         )?;
     }
-    Ok(labels)
+    let (snapshot, diagnostics) = args.input.compile()?;
+    let Some(snapshot) = snapshot else {
+        std::io::stderr().write_all(diagnostics.render_human().as_bytes())?;
+        return Ok(Outcome::ManifestErrors);
+    };
+    print(args, &snapshot, &labels)
 }
 
 fn print(args: &Args, snapshot: &Snapshot, labels: &Labels) -> anyhow::Result<Outcome> {

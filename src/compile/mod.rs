@@ -11,6 +11,7 @@ mod content;
 mod files;
 mod lint;
 mod overlap;
+mod provenance;
 mod rank;
 mod resolve;
 mod values;
@@ -22,6 +23,8 @@ use crate::diagnostic::{Diagnostic, Diagnostics, content as say};
 use crate::manifest::{Budget, Locator, Manifests};
 use crate::snapshot::Snapshot;
 use crate::tree::Tree;
+
+pub use provenance::{Chosen, Layer, Overridden, Place, Provenance, Source, Sourced, provenance};
 
 use bind::Binder;
 use content::Contents;

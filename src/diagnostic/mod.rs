@@ -295,6 +295,12 @@ fn shown(text: String) -> String {
     text
 }
 
+/// How many columns a text takes in a terminal.
+#[must_use]
+pub fn width(text: &str) -> usize {
+    unicode_width::UnicodeWidthStr::width(text)
+}
+
 /// The closest of some names, near enough to be a slip of the hand.
 #[must_use]
 pub fn similar<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {

@@ -70,12 +70,17 @@ impl Identities {
     /// Whether the machine sent valid values of a key that stands here, and none of them is listed (contract, section 4).
     #[must_use]
     pub fn are_contradicted(&self, labels: &Labels) -> bool {
-        Identity::ALL.into_iter().any(|identity| {
-            let mut listed = self.of(identity).peekable();
-            let mut sent = labels.identities(identity).peekable();
+        self.contradicted(labels).next().is_some()
+    }
+
+    /// The keys by which that is so.
+    pub fn contradicted(&self, labels: &Labels) -> impl Iterator<Item = Identity> {
+        Identity::ALL.into_iter().filter(move |identity| {
+            let mut listed = self.of(*identity).peekable();
+            let mut sent = labels.identities(*identity).peekable();
             listed.peek().is_some()
                 && sent.peek().is_some()
-                && !sent.any(|sent| self.of(identity).any(|listed| listed == sent))
+                && !sent.any(|sent| self.of(*identity).any(|listed| listed == sent))
         })
     }
 }

@@ -80,6 +80,8 @@ pub enum LabelError {
 pub struct Dropped {
     /// The key as it was given.
     pub key: String,
+    /// The value as it was given.
+    pub value: String,
     /// Why it is left out.
     pub reason: DropReason,
 }
@@ -99,6 +101,24 @@ pub enum DropReason {
     /// The value has no normal form.
     #[error(transparent)]
     Value(#[from] Rejection),
+}
+
+impl DropReason {
+    /// The reason in one word, for programs; it never changes.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::BadKey => "bad_key",
+            Self::MalformedHex => "malformed_hex",
+            Self::NotUtf8 => "not_utf8",
+            Self::Value(Rejection::Empty) => "empty",
+            Self::Value(Rejection::MalformedMac) => "malformed_mac",
+            Self::Value(Rejection::MalformedUuid) => "malformed_uuid",
+            Self::Value(Rejection::Junk) => "junk",
+            Self::Value(Rejection::Control) => "control_characters",
+            Self::Value(Rejection::TooLong) => "too_long",
+        }
+    }
 }
 
 /// The labels of one request: canonical keys, normalised values.
@@ -147,8 +167,8 @@ impl Labels {
         let mut dropped = Vec::new();
         for (key, value) in pairs {
             if let Err(reason) = builder.add(&mut key.as_bytes().to_vec(), value.as_bytes())? {
-                let key = key.to_owned();
-                dropped.push(Dropped { key, reason });
+                let (key, value) = (key.to_owned(), value.to_owned());
+                dropped.push(Dropped { key, value, reason });
             }
         }
         Ok((builder.finish(), dropped))
@@ -177,6 +197,14 @@ impl Labels {
             .unwrap_or_default()
             .iter()
             .map(|entry| entry.value.as_str())
+    }
+
+    /// All values of a canonical key: of `mac` those in the order of the request, of any other key at most one.
+    pub fn all(&self, key: &str) -> impl Iterator<Item = &str> {
+        let start = self.entries.partition_point(|entry| *entry.key < *key);
+        let entries = self.entries.get(start..).unwrap_or_default().iter();
+        let same_key = entries.take_while(move |entry| entry.key == key);
+        same_key.map(|entry| entry.value.as_str())
     }
 
     /// All labels, sorted by key; `mac` once (the first).

@@ -5,7 +5,7 @@
 //! repository has *sets of keys*; the number of machines and Assignments does not enter.
 
 use std::cmp::Reverse;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use hashbrown::HashTable;
@@ -87,6 +87,40 @@ impl Index {
             .or_else(|| find_class(&self.classes, rules, labels))
             .or_else(|| find_class(&self.defaults, rules, labels))
             .ok_or(NoMatch::Unassigned)
+    }
+
+    /// The rules that name this value, one for each place where it stands.
+    pub(super) fn naming<'s>(
+        &self,
+        rules: &'s [Rule],
+        identity: Identity,
+        value: &str,
+    ) -> impl Iterator<Item = &'s Rule> {
+        let hits = self.named[identity as usize].iter_hash(hash_of([value].into_iter()));
+        hits.filter_map(move |hit| {
+            let rule = rules.get(hit.rule as usize)?;
+            let entry = rule.entries.get(hit.entry as usize);
+            names(rule, entry, identity, value).then_some(rule)
+        })
+    }
+
+    /// The entries of `machines` that list an identity which the machine sent, by their rule and place, in order.
+    pub(super) fn entries(&self, rules: &[Rule], labels: &Labels) -> BTreeSet<(usize, usize)> {
+        let mut all = BTreeSet::new();
+        for identity in Identity::ALL {
+            let table = &self.named[identity as usize];
+            for value in labels.identities(identity) {
+                for hit in table.iter_hash(hash_of([value].into_iter())) {
+                    let (number, place) = (hit.rule as usize, hit.entry as usize);
+                    let entry = rules.get(number).and_then(|rule| rule.entries.get(place));
+                    if entry.is_some_and(|one| one.identities.of(identity).any(|own| own == value))
+                    {
+                        all.insert((number, place));
+                    }
+                }
+            }
+        }
+        all
     }
 
     fn find_named<'s>(

@@ -1,18 +1,24 @@
 //! The compiled, indexed, immutable result: who gets what, answered without a lock and without a look at the fleet's size.
 
 mod config;
+mod explain;
 mod index;
+mod recipe;
 mod rule;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::id::ConfigId;
-use crate::label::{Entry, Labels};
+use crate::label::{Entry, Identity, Labels};
 use crate::template::{Template, Values};
 use crate::tree::Revision;
 
 pub use config::{Body, Config, ConfigDir, Link, Rendering, Scope, Text, is_script};
+pub use explain::{
+    Candidate, Explanation, FailedKey, Lost, MAX_NEAR_MISSES, ProfileCandidate, Rank, Step, Verdict,
+};
+pub use recipe::Recipe;
 pub use rule::{Binding, Choice, ConfigName, Outfit, Rule, SelectorValues, Shared, Tier};
 
 use index::Index;
@@ -161,6 +167,19 @@ impl Snapshot {
         })
     }
 
+    /// The Assignments, by name.
+    #[must_use]
+    pub fn rules(&self) -> &[Rule] {
+        &self.contents.rules
+    }
+
+    /// The Assignments that name this identity value (in normal form), by `machines` or in their selectors: one for each
+    /// place where it stands. Of two identity keys in one selector only the strongest is looked at.
+    pub fn naming(&self, identity: Identity, value: &str) -> impl Iterator<Item = &Rule> {
+        let contents = &self.contents;
+        contents.index.naming(&contents.rules, identity, value)
+    }
+
     /// A config by its id.
     #[must_use]
     pub fn config(&self, id: ConfigId) -> Option<&Arc<Config>> {
@@ -217,6 +236,12 @@ impl<'s> Match<'s> {
     #[must_use]
     pub fn profile(&self) -> &'s str {
         &self.binding.profile
+    }
+
+    /// The Assignment.
+    #[must_use]
+    pub fn rule(&self) -> &'s Rule {
+        self.rule
     }
 
     /// The Assignment's name.

@@ -18,6 +18,18 @@ pub enum Tier {
     Default,
 }
 
+impl Tier {
+    /// The tier as people and programs read it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Named => "named",
+            Self::Class => "class",
+            Self::Default => "default",
+        }
+    }
+}
+
 /// A label and the values that are accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SelectorValues {
@@ -101,11 +113,16 @@ pub struct Choice {
 
 impl Choice {
     fn suits(&self, labels: &Labels) -> bool {
-        self.requires.iter().all(|(key, value)| {
+        self.differing(labels).next().is_none()
+    }
+
+    /// The required labels of which the machine sent something else.
+    pub fn differing(&self, labels: &Labels) -> impl Iterator<Item = &(String, String)> {
+        self.requires.iter().filter(move |(key, value)| {
             if key == Identity::Mac.key() {
-                labels.macs().len() == 0 || labels.macs().any(|sent| sent == value)
+                labels.macs().len() > 0 && !labels.macs().any(|sent| sent == value)
             } else {
-                labels.get(key).is_none_or(|sent| sent == value)
+                labels.get(key).is_some_and(|sent| sent != value)
             }
         })
     }

@@ -265,6 +265,24 @@ impl Template {
         &self.sources
     }
 
+    /// Whether both are the same text once labels are escaped and older spellings are read, files that they include and all.
+    #[must_use]
+    pub fn reads_like(&self, other: &Self) -> bool {
+        let text = |template: &Self, file: usize| {
+            let compiled = template.environment.get_template(&file.to_string());
+            compiled.ok().map(|one| one.source().to_owned())
+        };
+        std::ptr::eq(self, other)
+            || (self.order.len() == other.order.len()
+                && self.shape == other.shape
+                && self
+                    .sources
+                    .iter()
+                    .map(|one| &one.text)
+                    .eq(other.sources.iter().map(|one| &one.text))
+                && (0..self.order.len()).all(|file| text(self, file) == text(other, file)))
+    }
+
     /// Renders it.
     ///
     /// # Errors

@@ -92,7 +92,7 @@ impl Object for Run {
 }
 
 /// What a template mentions, in the order in which its values are handed over.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(super) struct Shape {
     /// Label names as written, sorted, and the canonical keys they stand for.
     pub(super) labels: Arc<[Box<str>]>,

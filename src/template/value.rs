@@ -45,8 +45,40 @@ impl Values {
         Self(lay(Some(&self.0), over, keys))
     }
 
+    /// Whether what stands at these paths, or is missing there, prints and computes the same in both.
+    #[must_use]
+    pub fn agree<'p>(&self, other: &Self, paths: impl Iterator<Item = &'p [String]>) -> bool {
+        let mut paths = paths;
+        paths.all(|path| alike(self.at(path).as_ref(), other.at(path).as_ref()))
+    }
+
+    /// The rules are those of [`look_up`].
+    fn at(&self, path: &[String]) -> Option<Value> {
+        path.iter().try_fold(self.value(), |value, step| {
+            let found = match value.kind() {
+                ValueKind::Map => value.get_attr(step),
+                _ => value.get_item_by_index(step.parse().ok()?),
+            };
+            found.ok().filter(|found| !found.is_undefined())
+        })
+    }
+
     pub(super) fn value(&self) -> Value {
         Value::from_dyn_object(Arc::clone(&self.0))
+    }
+}
+
+/// The equality of minijinja takes `1`, `1.0` and `true` for the same.
+fn alike(one: Option<&Value>, other: Option<&Value>) -> bool {
+    match (one, other) {
+        (Some(one), Some(other)) if one.kind() != other.kind() => false,
+        (Some(one), Some(other)) => match one.kind() {
+            ValueKind::Seq | ValueKind::Map => {
+                serde_json::to_string(one).ok() == serde_json::to_string(other).ok()
+            }
+            _ => one.to_string() == other.to_string(),
+        },
+        (one, other) => one.is_none() && other.is_none(),
     }
 }
 

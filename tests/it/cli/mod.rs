@@ -2,10 +2,13 @@
 
 mod completions;
 mod demo;
+mod diff;
 mod example;
+mod explain;
 mod formats;
 mod gate;
 mod import;
+mod list;
 mod render;
 mod schema;
 mod usage;

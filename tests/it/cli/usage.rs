@@ -5,11 +5,14 @@ use std::collections::BTreeSet;
 use super::{run, source_tree};
 use crate::support::process::run_in;
 
-const COMMANDS: [&str; 7] = [
+const COMMANDS: [&str; 10] = [
     "serve",
     "demo",
     "validate",
     "render",
+    "diff",
+    "explain",
+    "list",
     "schema",
     "completions",
     "import",
@@ -92,6 +95,9 @@ fn the_limits_of_a_repository_are_the_same_for_every_command() {
     );
     assert_eq!(limits("validate"), serve);
     assert_eq!(limits("render"), serve);
+    assert_eq!(limits("diff"), serve);
+    assert_eq!(limits("explain"), serve);
+    assert_eq!(limits("list"), serve);
 }
 
 #[test]

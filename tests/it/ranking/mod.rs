@@ -1,5 +1,6 @@
 //! Who gets what: the compiler and its index against a model that was written from the contract alone.
 
+mod diff;
 mod generate;
 mod model;
 
@@ -7,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use gitboot::diagnostic::{Diagnostics, Severity};
 use gitboot::label::{FixedLabels, Labels};
-use gitboot::snapshot::{NoMatch, Snapshot};
+use gitboot::snapshot::{Lost, NoMatch, Snapshot, Tier, Verdict};
 use proptest::prelude::*;
 
 use crate::support::fixture::build;
@@ -160,6 +161,67 @@ fn check_winners(
             }
             (found, _) => prop_assert_eq!(&found, &expected, "{:?}", machine),
         }
+        check_explanation(repository, snapshot, machine)?;
+    }
+    Ok(())
+}
+
+/// What is explained is what happens: the winner, the order of the others, each step, and everything that nearly matched.
+fn check_explanation(
+    repository: &Repository,
+    snapshot: &Snapshot,
+    machine: &Machine,
+) -> Result<(), TestCaseError> {
+    let labels = Labels::parse(&query(machine), &FixedLabels::default()).unwrap();
+    let explanation = snapshot.explain(&labels);
+    let (mut ranked, mut contradicted) = (Vec::new(), BTreeSet::new());
+    for one in &explanation.candidates {
+        let name = one.rule.name.to_string();
+        let conflict = matches!(explanation.outcome, Err(NoMatch::IdentityConflict { .. }));
+        match &one.verdict {
+            Verdict::Won(_) => ranked.push((name, one.entry, None)),
+            Verdict::Lost(Lost::Outranked(step)) => {
+                ranked.push((name, one.entry, Some(step.code())));
+            }
+            Verdict::Lost(Lost::Barred) => {
+                prop_assert!(conflict && one.rule.tier != Tier::Named);
+                ranked.push((name, one.entry, None));
+            }
+            Verdict::Lost(Lost::Contradicted(keys)) => {
+                contradicted.insert(name);
+                prop_assert!(!keys.is_empty());
+            }
+            Verdict::Lost(Lost::Selectors(keys)) => {
+                let own = repository.assignments.iter().find(|own| own.name == name);
+                let failed = own.unwrap().selectors.iter();
+                let failed = failed.filter(|(key, values)| !machine.has(key, values));
+                let failed: Vec<_> = failed.map(|(key, _)| *key).collect();
+                let told: Vec<_> = keys.iter().map(|one| one.key).collect();
+                prop_assert_eq!(told, failed);
+            }
+            Verdict::Lost(Lost::NotListed) => {
+                let own = repository.assignments.iter().find(|own| own.name == name);
+                prop_assert!(machine.satisfies(&own.unwrap().selectors));
+            }
+        }
+    }
+    let (mut expected, expected_contradicted) = repository.order(machine);
+    if matches!(explanation.outcome, Err(NoMatch::IdentityConflict { .. })) {
+        for (.., step) in &mut expected {
+            *step = None;
+        }
+    }
+    prop_assert_eq!(ranked, expected, "{:?}", machine);
+    if explanation.more == 0 {
+        prop_assert_eq!(contradicted, expected_contradicted);
+    }
+    if let Ok(matched) = &explanation.outcome {
+        let first = &explanation.candidates[0];
+        prop_assert!(matches!(first.verdict, Verdict::Won(_)));
+        prop_assert_eq!(&*first.rule.name, matched.assignment());
+        let chosen = explanation.profiles.iter().filter(|one| one.is_chosen);
+        let chosen: Vec<_> = chosen.map(|one| one.profile).collect();
+        prop_assert_eq!(chosen, [matched.profile()]);
     }
     Ok(())
 }

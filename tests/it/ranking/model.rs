@@ -87,12 +87,12 @@ impl Machine {
     }
 
     /// Whether one of the values was sent.
-    fn has(&self, key: &str, values: &[&str]) -> bool {
+    pub(super) fn has(&self, key: &str, values: &[&str]) -> bool {
         self.sent(key).iter().any(|sent| values.contains(sent))
     }
 
     /// Whether all keys hold, as the keys of `subjectSelectors` are ANDed.
-    fn satisfies(&self, keys: &Keys) -> bool {
+    pub(super) fn satisfies(&self, keys: &Keys) -> bool {
         keys.iter().all(|(key, values)| self.has(key, values))
     }
 
@@ -149,6 +149,9 @@ impl Assignment {
     }
 }
 
+/// An Assignment, the place of one of its entries, and the step by which another one ranks before it.
+pub(super) type Ranked = (String, Option<usize>, Option<&'static str>);
+
 /// An Assignment that a machine satisfies, by one of its entries if it has any.
 struct Candidate<'r> {
     assignment: &'r Assignment,
@@ -177,6 +180,43 @@ impl Candidate<'_> {
 impl Repository {
     /// Who wins.
     pub(super) fn find(&self, machine: &Machine) -> Outcome {
+        let (candidates, contradicted) = self.candidates(machine);
+        match candidates.first() {
+            Some(winner) if winner.assignment.tier() == 0 || contradicted.is_empty() => {
+                self.outcome(winner, machine)
+            }
+            _ if !contradicted.is_empty() => Outcome::IdentityConflict(contradicted),
+            _ => Outcome::Unassigned,
+        }
+    }
+
+    /// All that match, best first, by their Assignment and the place of an entry, and by which step the first one ranks
+    /// before them; then the Assignments with an entry that is contradicted.
+    pub(super) fn order(&self, machine: &Machine) -> (Vec<Ranked>, BTreeSet<String>) {
+        let (candidates, contradicted) = self.candidates(machine);
+        let ranked = candidates.iter().map(|one| {
+            let (a, b) = (candidates[0].rank(), one.rank());
+            let steps = [
+                (a.0 == b.0, "tier"),
+                (a.1 == b.1, "priority"),
+                (a.2 == b.2, "keys"),
+                (a.3 == b.3, "identity"),
+                (a.4 == b.4, "mac_order"),
+                (a.5 == b.5, "name"),
+                (a.6 == b.6, "entry"),
+            ];
+            let step = steps.into_iter().find(|(equal, _)| !equal);
+            (
+                one.assignment.name.clone(),
+                one.entry,
+                step.map(|(_, step)| step),
+            )
+        });
+        (ranked.collect(), contradicted)
+    }
+
+    /// Who matches, best first, and whose entries are contradicted.
+    fn candidates(&self, machine: &Machine) -> (Vec<Candidate<'_>>, BTreeSet<String>) {
         let mut candidates = Vec::new();
         let mut contradicted = BTreeSet::new();
         for assignment in &self.assignments {
@@ -196,16 +236,8 @@ impl Repository {
                 }
             }
         }
-        let winner = candidates
-            .into_iter()
-            .min_by(|a, b| a.rank().cmp(&b.rank()));
-        match winner {
-            Some(winner) if winner.assignment.tier() == 0 || contradicted.is_empty() => {
-                self.outcome(&winner, machine)
-            }
-            _ if !contradicted.is_empty() => Outcome::IdentityConflict(contradicted),
-            _ => Outcome::Unassigned,
-        }
+        candidates.sort_by(|a, b| a.rank().cmp(&b.rank()));
+        (candidates, contradicted)
     }
 
     fn outcome(&self, winner: &Candidate<'_>, machine: &Machine) -> Outcome {
