@@ -12,7 +12,7 @@ pub struct Entry {
 }
 
 /// The identity values of one machine, strongest key first; a key may have several.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Identities<'e> {
     packed: &'e str,
 }
