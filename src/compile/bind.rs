@@ -86,10 +86,12 @@ impl<'a> Binder<'a> {
             .flatten()
             .map(|candidate| candidate.profile)
             .collect();
-        let complete = resolved
-            .candidates
-            .iter()
-            .all(|candidates| !candidates.is_empty());
+        // What stands in a file that could not be read may use any of them.
+        let complete = manifests.unread.is_empty()
+            && resolved
+                .candidates
+                .iter()
+                .all(|candidates| !candidates.is_empty());
         let unused =
             (0..contents.profiles.len()).filter(|number| complete && !used.contains(number));
         unused.for_each(|number| binder.bodies.complaints.unused(number));

@@ -32,10 +32,22 @@ impl Gate {
         let left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
         let left = self.freed.wait_while(left, |left| *left < share);
         *left.unwrap_or_else(PoisonError::into_inner) -= share;
-        let result = work();
-        *self.left.lock().unwrap_or_else(PoisonError::into_inner) += share;
-        self.freed.notify_all();
-        result
+        let _inside = Inside { gate: self, share };
+        work()
+    }
+}
+
+/// A work that is under way; a panic ends it like any other end, so that nobody waits for it for ever.
+struct Inside<'g> {
+    gate: &'g Gate,
+    share: usize,
+}
+
+impl Drop for Inside<'_> {
+    fn drop(&mut self) {
+        let left = self.gate.left.lock();
+        *left.unwrap_or_else(PoisonError::into_inner) += self.share;
+        self.gate.freed.notify_all();
     }
 }
 
@@ -66,5 +78,15 @@ mod tests {
         });
         assert!(most.load(Ordering::SeqCst) <= 10 * LIGHT);
         assert_eq!(gate.pass(1, || 7), 7);
+    }
+
+    #[test]
+    fn a_panic_leaves_room_for_the_next() {
+        let gate = Gate::new(10 * LIGHT);
+        let panics = || gate.pass(10 * LIGHT, || panic!("on purpose"));
+        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(panics));
+        assert!(result.is_err());
+        assert_eq!(*gate.left.lock().unwrap(), 10 * LIGHT);
+        assert_eq!(gate.pass(10 * LIGHT, || 7), 7);
     }
 }

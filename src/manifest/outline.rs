@@ -13,6 +13,10 @@ use super::yaml::{self, Budget, Fault};
 /// time grows with the square of them. Four times [`yaml::MAX_DEPTH`], since texts hold brackets that mean nothing.
 const MAX_OPEN_BRACKETS: usize = 512;
 
+/// How often the parser is asked whether so many open brackets are any in a text that holds them: a boot menu in colours has
+/// one for each colour (`ESC[32m`), and a few thousand of these are more than a screen shows.
+const MAX_LOOKS: usize = 16;
+
 /// Which part of the nodes may be lists and maps in a file that uses up its budget: they have a start and an end. Five nodes to a
 /// list or map is more than a machine with a name and an address has.
 const LISTS_AND_MAPS: usize = 5;
@@ -21,11 +25,13 @@ const LISTS_AND_MAPS: usize = 5;
 const LEAST_GROWTH: usize = 8;
 
 /// Where a document opens one bracket too many.
-pub(super) fn too_many_brackets(text: &str) -> Option<(usize, usize)> {
-    let mut open = 0_usize;
+pub(super) fn too_many_brackets(text: &str, budget: Budget) -> Option<(usize, usize)> {
+    let (mut open, mut looks) = (0_usize, 0);
+    let (mut document, mut start) = (0, 0);
     for (number, line) in text.split('\n').enumerate() {
         if starts_document(line.as_bytes()) {
             open = 0;
+            document = start;
         }
         for (offset, byte) in line.bytes().enumerate() {
             match byte {
@@ -34,12 +40,25 @@ pub(super) fn too_many_brackets(text: &str) -> Option<(usize, usize)> {
                 _ => continue,
             }
             if open > MAX_OPEN_BRACKETS {
-                let before = line.get(..offset).unwrap_or_default();
-                return Some((number + 1, before.chars().count() + 1));
+                let so_far = text.get(document..start + offset).unwrap_or_default();
+                looks += 1;
+                if looks > MAX_LOOKS || !is_shallow(so_far, budget) {
+                    let before = line.get(..offset).unwrap_or_default();
+                    return Some((number + 1, before.chars().count() + 1));
+                }
+                // No more than these are open, whatever stands in texts, and this one.
+                open = yaml::MAX_DEPTH + 1;
             }
         }
+        start += line.len() + 1;
     }
     None
+}
+
+/// Whether the beginning of a document nests no deeper than a document may, as far as the parser may be asked.
+fn is_shallow(piece: &str, budget: Budget) -> bool {
+    let most = most_events(budget);
+    furthest(piece, 0..piece.len(), most) == piece.len() && yaml::count(piece, budget, most).is_ok()
 }
 
 /// The documents of a text that may be parsed, and what is wrong with the one behind them.
@@ -205,8 +224,25 @@ mod tests {
 
     #[test]
     fn what_only_looks_like_a_document_starts_none() {
-        assert_eq!(too_many_brackets(&"---x[\n".repeat(600)), Some((513, 5)));
-        assert_eq!(too_many_brackets(&"---\n[\n".repeat(600)), None);
+        let no_document = format!("[{}", "---x,[\n".repeat(600));
+        assert!(too_many_brackets(&no_document, BUDGET).is_some());
+        assert_eq!(too_many_brackets(&"---\n[\n".repeat(600), BUDGET), None);
+    }
+
+    #[test]
+    fn brackets_in_texts_open_nothing() {
+        let budget = Budget {
+            nodes: 100_000,
+            ..BUDGET
+        };
+        let menu =
+            |lines: usize| format!("a: |\n{}", "  item ${esc}[32m x ${esc}[0m\n".repeat(lines));
+        assert_eq!(too_many_brackets(&menu(3_000), budget), None);
+        assert!(too_many_brackets(&menu(10_000), budget).is_some());
+        // Some are in texts, and the others are not.
+        let both = format!("{}b: {}", menu(250), "[".repeat(2_000));
+        let at = too_many_brackets(&both, budget).unwrap();
+        assert_eq!(at.0, 252);
     }
 
     proptest! {

@@ -107,7 +107,7 @@ pub(super) enum FaultKind {
 
 /// The documents of one file, in order; reading ends at the first fault that leaves the rest unknown.
 pub(super) fn documents(text: &str, budget: Budget) -> Vec<Result<Node, Fault>> {
-    if let Some(at) = outline::too_many_brackets(text) {
+    if let Some(at) = outline::too_many_brackets(text, budget) {
         return vec![Err(Fault {
             kind: FaultKind::Depth,
             at: Some(at),

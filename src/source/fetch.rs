@@ -48,6 +48,8 @@ const AGENT: &str = concat!("gitboot/", env!("CARGO_PKG_VERSION"));
 pub(super) struct Fetcher {
     transport: Transport,
     kept: Kept,
+    /// Whether the remote has refused to leave out files, although it says that it can.
+    refuses_filters: bool,
 }
 
 impl Fetcher {
@@ -58,6 +60,7 @@ impl Fetcher {
                 scratch,
                 generation: None,
             },
+            refuses_filters: false,
         }
     }
 
@@ -82,7 +85,7 @@ impl Fetcher {
         memo: Option<&Memo>,
         watch: &Watch<'_>,
     ) -> Result<Found, SourceError> {
-        let mut connection = Connection::open(self.transport.open(watch)?)?;
+        let mut connection = Connection::open(&mut self.transport, watch, !self.refuses_filters)?;
         let wanted = settings.reference.as_deref();
         let refs = connection.list(&reference::candidates(wanted))?;
         let (commit, is_advertised) = resolve(wanted, &refs)?;
@@ -117,12 +120,17 @@ impl Fetcher {
             }
             // One conversation at a time.
             drop(connection);
-            connection = Connection::open(self.transport.open(watch)?)?;
+            connection = Connection::open(&mut self.transport, watch, !self.refuses_filters)?;
         }
-        self.kept
-            .renew(&mut connection, &request)
-            .map(Found::Read)
-            .map_err(refused)
+        let mut result = self.kept.renew(&mut connection, &request);
+        if connection.filters() && result.as_ref().is_err_and(is_about_filters) {
+            tracing::debug!("the remote leaves out no large files, so they are fetched, too");
+            self.refuses_filters = true;
+            drop(connection);
+            connection = Connection::open(&mut self.transport, watch, false)?;
+            result = self.kept.renew(&mut connection, &request);
+        }
+        result.map(Found::Read).map_err(refused)
     }
 }
 
@@ -207,10 +215,17 @@ struct Request<'a> {
 struct Connection<'a> {
     transport: Box<dyn Conversation + 'a>,
     handshake: Handshake,
+    /// Whether the remote has not refused yet to leave out large files.
+    may_filter: bool,
 }
 
 impl<'a> Connection<'a> {
-    fn open(mut transport: Box<dyn Conversation + 'a>) -> Result<Self, SourceError> {
+    fn open(
+        transport: &'a mut Transport,
+        watch: &'a Watch<'a>,
+        may_filter: bool,
+    ) -> Result<Self, SourceError> {
+        let mut transport = transport.open(watch)?;
         let handshake = gix::protocol::handshake(
             &mut transport,
             Service::UploadPack,
@@ -237,6 +252,7 @@ impl<'a> Connection<'a> {
         Ok(Self {
             transport,
             handshake,
+            may_filter,
         })
     }
 
@@ -267,7 +283,8 @@ impl<'a> Connection<'a> {
     /// Whether the remote can leave out large files. Before version 2 of the protocol few can, and nothing is asked of them.
     fn filters(&self) -> bool {
         let fetch = self.handshake.capabilities.capability("fetch");
-        self.handshake.server_protocol_version == Protocol::V2
+        self.may_filter
+            && self.handshake.server_protocol_version == Protocol::V2
             && fetch.is_some_and(|fetch| fetch.supports("filter") == Some(true))
     }
 
@@ -494,6 +511,12 @@ fn resolve(wanted: Option<&str>, refs: &[Ref]) -> Result<(ObjectId, bool), Sourc
     reference::commit_id(wanted)
         .map(|id| (id, false))
         .ok_or_else(|| reference::not_found(wanted))
+}
+
+/// Whether a remote refuses a fetch because of what it shall leave out: git's `uploadpackfilter.blob:limit.allow` forbids
+/// that, and is told nowhere before.
+fn is_about_filters(error: &SourceError) -> bool {
+    error.class() == ErrorClass::Protocol && error.to_string().contains("filter")
 }
 
 fn agent() -> (&'static str, Option<String>) {

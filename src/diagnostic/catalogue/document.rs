@@ -98,8 +98,12 @@ pub fn yaml_budget(at: Location, nodes: usize, bytes: usize) -> Diagnostic {
             bytes >> 20
         ),
     )
-    .note("aliases (`*name`) count as often as they are used")
-    .help_line("split the file, or use fewer aliases; `--max-yaml-nodes` and `--max-yaml-bytes` raise the limits")
+    .note(
+        "each text, number, list and map is a node: a machine with a name, a MAC and two values has 11; aliases (`*name`) \
+         count as often as they are used",
+    )
+    .help_line("split the file: the machines of one Assignment can stand in several, each with a name of its own")
+    .help_line("or raise `--max-yaml-nodes` and `--max-yaml-bytes`, here and on the server; it takes more memory")
 }
 
 /// Lists and maps inside each other without an end.

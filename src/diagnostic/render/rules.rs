@@ -97,7 +97,7 @@ const RULES: &[(&str, &str, &str)] = &[
     ("unused-profile", "No Assignment uses a Profile.", "Use it, or remove it."),
     ("values-file", "A file of values is no YAML map.", "Write `key: value` lines, in one document."),
     ("wrong-type", "A field has a value of the wrong type.", "Write what the field takes."),
-    ("yaml-budget", "A YAML file unfolds to too much.", "Split it, or use fewer aliases."),
+    ("yaml-budget", "A YAML file unfolds to too much.", "Split it, use fewer aliases, or raise `--max-yaml-nodes` and `--max-yaml-bytes`."),
     ("yaml-depth", "Lists and maps nest too deep.", "Close the brackets, or put data of other programs into a file of its own."),
     ("yaml-key", "A key is a list or a map.", "Put quotes around a `{{ … }}` of a template."),
     ("yaml-syntax", "A file is not valid YAML.", "Correct the YAML; a file that is no manifest can be listed in `.gitbootignore`."),

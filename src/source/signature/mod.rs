@@ -25,6 +25,11 @@ const MAX_LIST_BYTES: u64 = 1 << 20;
 
 /// The bytes of the list, or why it cannot be read; equal when nothing has changed.
 pub(super) fn read_list(path: &Path) -> Result<Vec<u8>, String> {
+    // To open a pipe that nobody writes to would take for ever.
+    let found = std::fs::metadata(path).map_err(|error| error.to_string())?;
+    if !found.is_file() {
+        return Err("it is not a regular file".to_owned());
+    }
     let mut bytes = Vec::new();
     let file = std::fs::File::open(path).map_err(|error| error.to_string())?;
     file.take(MAX_LIST_BYTES + 1)

@@ -219,3 +219,26 @@ fn limits_hold_here_as_in_the_server() {
     let found = run_in(folder.path(), &["validate", "--max-yaml-nodes=3"], &[]);
     assert_eq!(found.code, Some(2), "{found:?}");
 }
+
+#[test]
+fn a_fleet_over_the_limit_is_told_as_one_mistake_and_how_to_split_it() {
+    let profile = "apiVersion: gitboot.dev/v1alpha1\nkind: Profile\nmetadata: {name: p}\nspec: {ipxe: '#!ipxe '}\n";
+    let fleet = "apiVersion: gitboot.dev/v1alpha1\nkind: Assignment\nmetadata: {name: a}\nspec:\n  profile: p\n  machines:\n";
+    let machines: String = (10..40)
+        .map(|n| format!("  - {{name: m{n}, mac: 52:54:00:00:00:{n}}}\n"))
+        .collect();
+    let folder = folder(&[
+        ("p.yaml", profile),
+        ("a.yaml", &format!("{fleet}{machines}")),
+    ]);
+    let found = run_in(folder.path(), &["validate", "--max-yaml-nodes=100"], &[]);
+    assert_eq!(found.code, Some(2), "{found:?}");
+    assert!(
+        found.stderr.contains("= help: split the file: "),
+        "{found:?}"
+    );
+    assert!(
+        found.stderr.ends_with("\nerror: 1 error in 1 file\n"),
+        "{found:?}"
+    );
+}

@@ -38,6 +38,31 @@ fn a_daemon_is_followed() {
 }
 
 #[test]
+fn a_remote_that_refuses_the_filter_it_offers_is_followed_without_it() {
+    let work = Repository::with_files(&[("n", "1"), ("elsewhere", &"x".repeat(5 << 20))]);
+    work.git(&["config", "uploadpack.allowFilter", "true"]);
+    let daemon = Daemon::git(work.parent());
+    let url = format!("git://127.0.0.1:{}/repo", daemon.port);
+    let mut remote = Remote::new(Settings {
+        limits: gitboot::tree::Limits {
+            file_bytes: 6 << 20,
+            ..gitboot::tree::Limits::default()
+        },
+        ..settings(&url)
+    })
+    .unwrap();
+    let mut known: Option<String> = None;
+    // It is refused at the first fetch, later, and not any more.
+    for (n, allowed) in ["false", "false", "true", "false"].into_iter().enumerate() {
+        work.git(&["config", "uploadpackfilter.blob:limit.allow", allowed]);
+        let head = work.commit(&[("n", &n.to_string())]);
+        let found = check_with(&mut remote, known.as_deref()).unwrap();
+        assert!(matches!(found, Check::Changed(_)), "{n}: {found:?}");
+        known = Some(head);
+    }
+}
+
+#[test]
 fn a_daemon_that_is_away_silent_or_something_else_is_told_apart() {
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let url = format!("git://{}/x", listener.local_addr().unwrap());

@@ -382,6 +382,16 @@ fn the_list_is_read_again_and_a_refused_commit_with_it() {
         )
     );
     assert_eq!(known(&mut remote, &second), unchanged);
+    let made = Command::new("mkfifo").arg(signed.list()).status().unwrap();
+    assert!(made.success());
+    let message = known(&mut remote, &second).unwrap_err().to_string();
+    assert_eq!(
+        message,
+        format!(
+            "the allowed signers in `{shown}` cannot be read, so nothing new is accepted: it is not a regular file"
+        )
+    );
+    fs::remove_file(signed.list()).unwrap();
     signed.allow(&format!("{list}nonsense\n"));
     let message = known(&mut remote, &second).unwrap_err().to_string();
     assert_eq!(

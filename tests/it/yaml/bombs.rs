@@ -304,5 +304,9 @@ fn a_refusal_names_the_flag() {
         shown.message(),
         "the file unfolds to more than 240000 YAML nodes or 8 MiB of text"
     );
+    let help = shown.help().join("\n");
+    for flag in ["`--max-yaml-nodes`", "`--max-yaml-bytes`"] {
+        assert!(help.contains(flag), "{help}");
+    }
     assert_eq!(codes(&diagnostics), ["yaml-budget"]);
 }
