@@ -389,6 +389,8 @@ mod tests {
             // Few of them, so that they meet the networks below.
             (0..4u8, 0..4u8).prop_map(|(a, b)| IpAddr::from([10, 0, a, b])),
             any::<[u8; 4]>().prop_map(IpAddr::from),
+            any::<[u8; 2]>()
+                .prop_map(|[a, b]| IpAddr::from(Ipv4Addr::new(10, 0, a, b).to_ipv6_mapped())),
             any::<[u16; 8]>().prop_map(IpAddr::from),
         ]
     }
