@@ -9,6 +9,8 @@ mod claim;
 mod complaint;
 mod content;
 mod files;
+mod lint;
+mod overlap;
 mod provenance;
 mod rank;
 mod resolve;
@@ -59,6 +61,13 @@ pub fn compile(
         &locator,
         &mut found,
     );
+    let subject = lint::Subject {
+        manifests,
+        resolved: &resolved,
+        contents: &contents,
+        locator: &locator,
+    };
+    lint::check(&subject, &mut found);
     found.extend(files.unnamed(manifests, &found));
     found.extend(files.conflicts(&locator));
     if !has_error(&found) {
