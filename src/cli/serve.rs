@@ -15,7 +15,7 @@ use super::units::{address, duration, interval, memory, positive_duration};
 use super::{Misuse, Outcome};
 use crate::compile;
 use crate::diagnostic::Diagnostic;
-use crate::http;
+use crate::http::{self, Access, Network};
 use crate::label::FixedLabels;
 use crate::manifest;
 use crate::observe::{self, LogFilter, LogFormat};
@@ -105,6 +105,12 @@ pub(super) struct Boot {
     /// Turn /v1/boot/ off: whoever knows a MAC can read that machine's configs there
     #[arg(long)]
     no_boot_api: bool,
+    /// A network whose machines get answers, all others get 403 but for /health and /ready; repeatable [default: everybody]
+    #[arg(long, value_name = "CIDR", value_parser = Network::parse)]
+    allow: Vec<Network>,
+    /// A network of proxies that are believed when X-Forwarded-For says who asks; repeatable [default: none]
+    #[arg(long, value_name = "CIDR", value_parser = Network::parse)]
+    trusted_proxy: Vec<Network>,
     /// How long a superseded config stays reachable, for boots in flight; 0 not at all
     #[arg(long, value_name = "DURATION", default_value = "15m", value_parser = duration)]
     retain: Duration,
@@ -151,7 +157,7 @@ pub(super) struct HttpLimits {
     /// The number of connections; more wait
     #[arg(long, value_name = "COUNT", default_value_t = http::Limits::default().max_connections)]
     max_connections: usize,
-    /// The number of connections of one address; more are turned away
+    /// The number of connections of one address, trusted proxies excepted; more are turned away
     #[arg(
         long,
         value_name = "COUNT",
@@ -222,6 +228,10 @@ pub(super) fn settings(
         fixed_labels,
         boot_attempts: boot.attempts,
         boot_api: !boot.no_boot_api,
+        access: Access {
+            allow: boot.allow.iter().copied().collect(),
+            trusted_proxies: boot.trusted_proxy.iter().copied().collect(),
+        },
         ready_max_age: boot.ready_max_age,
         interval,
         retain: boot.retain,

@@ -20,6 +20,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
+use super::access::Networks;
 use super::listen::Listener;
 use super::request::Arrival;
 use super::wire::{Activity, Watched};
@@ -48,7 +49,7 @@ pub struct Limits {
     pub idle_timeout: Duration,
     /// The connections in all.
     pub max_connections: usize,
-    /// The connections of one address.
+    /// The connections of one address, proxies excepted.
     pub max_connections_per_address: usize,
 }
 
@@ -100,6 +101,8 @@ impl<S> BootService for S where
 #[derive(Debug)]
 pub struct Door {
     limits: Limits,
+    /// Who speaks for many machines, so that the limit for one address is not theirs.
+    proxies: Networks,
     /// One permit a connection.
     permits: Arc<Semaphore>,
     /// The number of permits.
@@ -110,15 +113,16 @@ pub struct Door {
 }
 
 impl Door {
-    /// A door with these limits.
+    /// A door with these limits. That for one address does not hold for these proxies.
     #[must_use]
-    pub fn new(limits: Limits) -> Arc<Self> {
+    pub fn new(limits: Limits, proxies: Networks) -> Arc<Self> {
         let most = u32::try_from(Semaphore::MAX_PERMITS).unwrap_or(u32::MAX);
         let total = u32::try_from(limits.max_connections)
             .unwrap_or(most)
             .clamp(1, most);
         Arc::new(Self {
             limits,
+            proxies,
             permits: Arc::new(Semaphore::new(total as usize)),
             total,
             by_address: Mutex::default(),
@@ -190,7 +194,7 @@ impl Door {
         let limit = self.limits.max_connections_per_address;
         let mut by_address = lock(&self.by_address);
         let count = by_address.entry(address).or_default();
-        if *count >= limit {
+        if *count >= limit && !self.proxies.contains(address) {
             drop(by_address);
             self.complain(format_args!(
                 "a connection from {address} is turned away, {limit} are open (`--max-connections-per-address`)"

@@ -7,6 +7,7 @@ use ::http::{Method, Response, StatusCode};
 use bytes::Bytes;
 
 use super::Settings;
+use super::access::ClientAddress;
 use super::host::authority_of;
 use super::reply::{Record, Reply};
 use super::request::Asked;
@@ -46,8 +47,8 @@ pub(super) struct Look {
 
 /// Whether the request can be answered from what is published. It cannot when it asks for an id that nobody here knows.
 pub(super) fn is_known(asked: &Asked<'_>, publication: &Publication, settings: &Settings) -> bool {
-    let (Route::Config(Some(id)) | Route::ConfigOfDir { id: Some(id), .. }) = Route::of(asked.path)
-    else {
+    let route = Route::of(asked.path);
+    let (Route::Config(Some(id)) | Route::ConfigOfDir { id: Some(id), .. }) = route else {
         return true;
     };
     let now = Instant::now();
@@ -61,7 +62,7 @@ pub(super) fn is_known(asked: &Asked<'_>, publication: &Publication, settings: &
     publication.snapshot.is_none()
         || publication.config(id, now).is_some()
         || publication.config_dir(id, now).is_some()
-        || request.refuse().is_some()
+        || request.refuse(&route).is_some()
         || request.base().is_none()
 }
 
@@ -82,10 +83,15 @@ pub(super) fn answer(
         is_checked: look.is_checked,
     };
     let (reply, record) = request.answer(&route);
-    if let Some(name) = route.logged_as() {
+    let name = match &route {
+        // A machine that is refused gets no further than this, so somebody has to be told.
+        Route::BootScript if reply.status() == StatusCode::FORBIDDEN => Some("boot_script"),
+        route => route.logged_as(),
+    };
+    if let Some(name) = name {
         observe::answered(&Answered {
             route: name,
-            client: asked.arrival.peer.ip(),
+            client: asked.client.address(),
             labels: record.labels.as_ref(),
             machine: record.machine,
             assignment: record.assignment,
@@ -121,7 +127,7 @@ struct Request<'p> {
 
 impl<'p> Request<'p> {
     fn answer(self, route: &Route<'_>) -> Answer<'p> {
-        if let Some(refused) = self.refuse() {
+        if let Some(refused) = self.refuse(route) {
             return refused;
         }
         let Some(base) = self.base() else {
@@ -157,8 +163,8 @@ impl<'p> Request<'p> {
         }
     }
 
-    /// What no route takes.
-    fn refuse(self) -> Option<Answer<'p>> {
+    /// What this route does not take. What is said of everybody comes first, so that it tells nobody anything.
+    fn refuse(self, route: &Route<'_>) -> Option<Answer<'p>> {
         if self.asked.arrival.target_bytes > MAX_TARGET_BYTES {
             let reply = Reply::line(StatusCode::URI_TOO_LONG, "the request target is too long\n");
             return Some((reply, Record::because("target_too_long")));
@@ -170,6 +176,10 @@ impl<'p> Request<'p> {
             let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
             let reply = Reply::line(status, "the header is too large\n");
             return Some((reply, Record::because("header_too_large")));
+        }
+        let is_open = matches!(route, Route::Health | Route::Ready);
+        if !is_open && !self.settings.access.admits(self.asked.client) {
+            return Some(forbidden(self.asked.client));
         }
         None
     }
@@ -461,6 +471,18 @@ fn bad_labels(error: &LabelError, record: &mut Record<'_>) -> Reply {
     };
     record.reason = reason;
     Reply::line(StatusCode::BAD_REQUEST, line).uncached()
+}
+
+/// The same words on every path, so that they do not tell which ones exist.
+fn forbidden<'p>(client: ClientAddress) -> Answer<'p> {
+    let reason = if client.is_certain() {
+        "not_allowed"
+    } else {
+        "malformed_forwarded_for"
+    };
+    let line = "this address is not allowed here\n";
+    let reply = Reply::line(StatusCode::FORBIDDEN, line).uncached();
+    (reply, Record::because(reason))
 }
 
 fn not_found<'p>(reason: &'static str) -> Answer<'p> {

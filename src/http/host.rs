@@ -9,7 +9,7 @@ use ::http::{HeaderMap, Version};
 const MAX_HOST_BYTES: usize = 255;
 
 /// The longest IPv6 zone, in bytes: an interface's name on Linux has at most 15.
-const MAX_ZONE_BYTES: usize = 32;
+pub(super) const MAX_ZONE_BYTES: usize = 32;
 
 /// The authority that a request was sent to, or `None` when HTTP/1.1's rules make it a bad request: an absolute target's
 /// authority, else the one `Host`; HTTP/1.0 without one that is well-formed gets the local address.
@@ -82,7 +82,7 @@ fn is_port(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_digit()) && text.parse::<u16>().is_ok_and(|port| port > 0)
 }
 
-fn is_unreserved(byte: u8) -> bool {
+pub(super) fn is_unreserved(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
 }
 

@@ -3,6 +3,7 @@
 //! [`routes`] is the whole of it without a socket; [`bind`] and [`Door`] add sockets, limits and an end.
 
 mod accept;
+mod access;
 mod answer;
 mod chain;
 mod etag;
@@ -26,6 +27,7 @@ use warp::path::FullPath;
 use warp::{Filter, Rejection};
 
 pub use accept::{BootService, Door, Limits};
+pub use access::{Access, ClientAddress, Network, Networks};
 pub use chain::boot_script;
 pub use listen::{BindError, Listener, bind};
 pub use request::{Arrival, Asked};
@@ -49,6 +51,8 @@ pub struct Settings {
     pub fixed_labels: FixedLabels,
     /// Whether `/v1/boot/…` exists.
     pub boot_api: bool,
+    /// Who may ask, and through whom.
+    pub access: Access,
     /// What `/boot.ipxe` answers; see [`boot_script`].
     pub boot_script: Bytes,
     /// How old the last good check may be before `/ready` says no.
@@ -93,6 +97,7 @@ pub fn routes(
                         query: &query,
                         headers: &headers,
                         arrival: &arrival,
+                        client: settings.access.client(arrival.peer.ip(), &headers),
                     };
                     let arrived = Instant::now();
                     let is_known = || answer::is_known(&asked, &current.load(), &settings);

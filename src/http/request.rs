@@ -4,10 +4,12 @@ use std::net::SocketAddr;
 
 use ::http::{HeaderMap, Method, Version};
 
+use super::access::ClientAddress;
+
 /// Where a request came in; the accept loop puts it into the request's extensions.
 #[derive(Clone, Debug)]
 pub struct Arrival {
-    /// Who asks, an IPv4 address as such.
+    /// The other end of the connection, an IPv4 address as such.
     pub peer: SocketAddr,
     /// The address that the connection was accepted on.
     pub local: SocketAddr,
@@ -34,6 +36,8 @@ pub struct Asked<'r> {
     pub headers: &'r HeaderMap,
     /// Where it came in.
     pub arrival: &'r Arrival,
+    /// Who asks, behind whatever proxies are trusted.
+    pub client: ClientAddress,
 }
 
 impl Asked<'_> {

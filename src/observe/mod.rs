@@ -102,7 +102,7 @@ fn lost(count: u64, format: LogFormat) -> String {
 /// One answer of a script, config or `/v1/boot` route.
 #[derive(Clone, Copy, Debug)]
 pub struct Answered<'a> {
-    /// Which kind of route: `script`, `config` or `boot_api`.
+    /// Which kind of route: `script`, `config` or `boot_api`; `boot_script` for refusals.
     pub route: &'static str,
     /// Who asked.
     pub client: IpAddr,

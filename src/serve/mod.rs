@@ -11,7 +11,7 @@ use anyhow::Context as _;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
-use crate::http::{self, Door, Limits, Listener};
+use crate::http::{self, Access, Door, Limits, Listener};
 use crate::label::FixedLabels;
 use crate::poll::{Build, Desired, Poke, Poller};
 use crate::publish::Publisher;
@@ -31,6 +31,8 @@ pub struct Settings {
     pub boot_attempts: u32,
     /// Whether `/v1/boot/…` exists.
     pub boot_api: bool,
+    /// Who may ask, and through whom.
+    pub access: Access,
     /// How old the last good check may be before `/ready` says no.
     pub ready_max_age: Option<Duration>,
     /// The pause between checks of the repository.
@@ -110,7 +112,7 @@ impl Server {
             current,
             Arc::new(route_settings(&settings, &poke, &draining)),
         );
-        let door = Door::new(settings.limits);
+        let door = Door::new(settings.limits, settings.access.trusted_proxies.clone());
         for listener in listeners {
             tracing::info!("listening on http://{}", listener.address());
             tokio::spawn(Arc::clone(&door).serve(listener, service.clone()));
@@ -138,6 +140,7 @@ fn route_settings(settings: &Settings, poke: &Poke, draining: &Arc<AtomicBool>) 
         external_url: settings.external_url.clone(),
         fixed_labels: settings.fixed_labels.clone(),
         boot_api: settings.boot_api,
+        access: settings.access.clone(),
         boot_script: http::boot_script(settings.boot_attempts),
         ready_max_age: settings.ready_max_age,
         max_header_bytes: settings.limits.max_header_bytes,

@@ -338,6 +338,19 @@ fn the_first_parent_of_a_commit_is_known_without_its_history() {
 }
 
 #[test]
+fn who_may_not_ask_makes_nobody_look() {
+    let site = Site::new();
+    let mut server = site.start(&["--allow=192.0.2.0/24"]);
+    let address = server.address();
+    server.line_with("published");
+    assert_eq!(site.asked(), 1);
+    for target in [UNKNOWN, UNKNOWN_DIR] {
+        expect(address, target, (403, None));
+    }
+    assert_eq!(site.asked(), 0);
+}
+
+#[test]
 fn a_stranger_with_random_ids_cannot_make_the_server_hammer_the_remote() {
     let site = Site::new();
     let mut server = site.start(&["--retain=0"]);

@@ -1,5 +1,6 @@
 //! The boot listener, over real sockets.
 
+mod access;
 mod configs;
 mod exact;
 mod exchange;
@@ -16,7 +17,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use gitboot::http::{self, Door, Limits, Settings};
+use gitboot::http::{self, Access, Door, Limits, Settings};
 use gitboot::id::{self, ConfigId, Content};
 use gitboot::label::{Entry, FixedLabels, Identity};
 use gitboot::publish::{Current, Moment, Publisher};
@@ -42,6 +43,7 @@ fn settings() -> Settings {
         external_url: None,
         fixed_labels: FixedLabels::default(),
         boot_api: true,
+        access: Access::default(),
         boot_script: http::boot_script(10),
         ready_max_age: None,
         max_header_bytes: Limits::default().max_header_bytes,
@@ -74,7 +76,7 @@ impl Server {
                 .remove(0)
         };
         let address = listener.address();
-        let door = Door::new(limits);
+        let door = Door::new(limits, settings.access.trusted_proxies.clone());
         let service = http::service(current, Arc::new(settings));
         runtime.spawn(Arc::clone(&door).serve(listener, service));
         Self {
