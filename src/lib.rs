@@ -44,11 +44,6 @@
 //! `tests/it/architecture.rs` holds the code to the table.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
-/// A fleet is millions of small texts, read on all cores and dropped again: this allocator takes fewer bytes for each and
-/// keeps threads out of each other's way (`cargo bench --bench compile`).
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 pub mod cli;
 pub mod compile;
 pub mod diagnostic;

@@ -178,7 +178,7 @@ fn machines(
             let head = ["NAME", "ASSIGNMENT", "PROFILE", "FILE", "IDENTITIES"];
             let row = |(entry, rule, origin): (&Entry, &Rule, &Origin)| {
                 [
-                    or_dash(entry.name.to_string()),
+                    or_dash(entry.name().to_owned()),
                     rule.name.as_ref().to_owned(),
                     profiles_of(rule).collect::<Vec<_>>().join(","),
                     origin.path.as_str().to_owned(),
@@ -191,11 +191,11 @@ fn machines(
             out,
             all.map(|(entry, rule, origin)| {
                 let mut identities: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-                for (identity, value) in entry.identities.iter() {
+                for (identity, value) in entry.identities().iter() {
                     identities.entry(identity.key()).or_default().push(value);
                 }
                 json!({
-                    "name": Some(&*entry.name).filter(|name| !name.is_empty()),
+                    "name": Some(entry.name()).filter(|name| !name.is_empty()),
                     "identities": identities,
                     "assignment": &*rule.name,
                     "profiles": profiles_of(rule).collect::<Vec<_>>(),
@@ -212,7 +212,7 @@ fn profiles_of(rule: &Rule) -> impl Iterator<Item = &str> {
 }
 
 fn identities(entry: &Entry) -> String {
-    let all = entry.identities.iter();
+    let all = entry.identities().iter();
     let all = all.map(|(identity, value)| format!("{identity}={value}"));
     all.collect::<Vec<_>>().join(" ")
 }

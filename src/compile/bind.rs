@@ -234,7 +234,7 @@ impl<'a> Binder<'a> {
             let mut values = base.clone();
             merge(&mut values, &over);
             let scope = Scope {
-                machine: machine.entry.name.clone(),
+                machine: machine.entry.name().into(),
                 values: if over.is_empty() {
                     scope.values.clone()
                 } else {

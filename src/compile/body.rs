@@ -1,6 +1,7 @@
 //! Profiles meet values: every body is rendered once for everybody who will get it, so that no machine is the first to
 //! find a mistake.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -16,6 +17,7 @@ use super::Bound;
 use super::bind::Whom;
 use super::complaint::{Complaint, Complaints, Told};
 use super::content::LoadedBody;
+use super::lint::{Excess, excesses, place};
 
 /// Stands for the base URL while bodies are rendered for their ids; a NUL is in no URL and in no sensible text.
 const BASE_MARK: &str = "\0gitboot base URL\0";
@@ -149,6 +151,9 @@ impl<'a> Bodies<'a> {
             return Err(self
                 .complaints
                 .add(whom.profile, None, Complaint::NotAScript, whom));
+        }
+        if let Some(text) = &text {
+            self.warn_of_long_lines(whom, template, text);
         }
         let links = links(template, setting.built);
         let uses_labels = !usage.labels.is_empty()
@@ -360,6 +365,24 @@ impl<'a> Bodies<'a> {
                 Complaint::BareLabel { number },
                 setting.whom,
             );
+        }
+    }
+
+    /// Ensure that no line of a script is longer than iPXE and kernels take. Labels and the base URL only make it longer.
+    fn warn_of_long_lines(&mut self, whom: Whom<'a>, template: &Template, text: &str) {
+        let whole = if text.contains(BASE_MARK) {
+            Cow::Owned(text.replace(BASE_MARK, BASE_EXAMPLE))
+        } else {
+            Cow::Borrowed(text)
+        };
+        let grows = matches!(whole, Cow::Owned(_)) || !template.usage().labels.is_empty();
+        for mut excess in excesses(&whole) {
+            if let Excess::CommandLine { is_least, .. } = &mut excess {
+                *is_least |= grows;
+            }
+            let place = place(template, excess.line());
+            let complaint = Complaint::LongLine(excess, place);
+            self.complaints.add(whom.profile, None, complaint, whom);
         }
     }
 

@@ -90,6 +90,11 @@ fn are_two(one: Claim, other: Claim) -> bool {
         && (one.assignment != other.assignment || (one.entry.is_some() && other.entry.is_some()))
 }
 
+/// Whether a machine of an Assignment could satisfy its selectors: it has one value for each of most identity keys.
+pub(super) fn is_possible(assignment: &Assignment, machine: Machine<'_>) -> bool {
+    way(assignment, Some(machine)).is_some()
+}
+
 fn only<'w, 'a>(ways: &'w [Constraints<'a>]) -> Option<&'w Constraints<'a>> {
     match ways {
         [one] => Some(one),
@@ -120,7 +125,7 @@ fn way<'a>(assignment: &'a Assignment, entry: Option<Machine<'a>>) -> Option<Con
         .collect();
     for (identity, identities) in SINGLE
         .iter()
-        .filter_map(|identity| Some((identity, &entry?.entry.identities)))
+        .filter_map(|identity| Some((identity, entry?.entry.identities())))
     {
         let own = || identities.of(*identity);
         if own().next().is_some() {

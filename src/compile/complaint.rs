@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 use std::fmt::Display;
 
-use crate::diagnostic::{Diagnostic, content as say, template as say_template};
+use crate::diagnostic::{Diagnostic, content as say, lint as say_lint, template as say_template};
 use crate::manifest::{Locator, Part};
-use crate::template::Problem;
+use crate::template::{Place, Problem};
 
 use super::content::{Contents, LoadedBody, beginning};
+use super::lint::{Excess, MAX_COMMAND_LINE_BYTES, MAX_WORDS};
 
 /// Users that a complaint keeps by name; the rest are counted.
 const NAMED_USERS: usize = 3;
@@ -26,6 +27,8 @@ pub(super) enum Complaint {
     InvalidJson { content_type: String, why: String },
     /// The script does not start as one.
     NotAScript,
+    /// A line of the script is too long; where it is written, as far as can be told.
+    LongLine(Excess, Option<Place>),
 }
 
 impl Complaint {
@@ -38,6 +41,8 @@ impl Complaint {
             Self::Render(problem) => format!("render {:?}", problem.place),
             Self::InvalidJson { .. } => "json".to_owned(),
             Self::NotAScript => "script".to_owned(),
+            Self::LongLine(Excess::Words { .. }, place) => format!("words {place:?}"),
+            Self::LongLine(Excess::CommandLine { .. }, place) => format!("bytes {place:?}"),
         }
     }
 }
@@ -188,6 +193,23 @@ fn diagnostic(
         Complaint::InvalidJson { content_type, why } => {
             let whom = body.template.as_ref().map(|_| whom.as_str());
             say::invalid_json(body.spot.start(locator), name, content_type, why, whom)
+        }
+        Complaint::LongLine(excess, place) => {
+            let at = match place {
+                Some(place) => body.spot.place(place, locator),
+                None => body.spot.start(locator),
+            };
+            match excess {
+                Excess::Words { words, .. } => {
+                    say_lint::too_many_words(at, *words, MAX_WORDS, Some(&whom))
+                }
+                Excess::CommandLine {
+                    bytes, is_least, ..
+                } => {
+                    let limit = MAX_COMMAND_LINE_BYTES;
+                    say_lint::long_command_line(at, *bytes, limit, *is_least, Some(&whom))
+                }
+            }
         }
         Complaint::NotAScript => {
             say::not_a_script(body.spot.place(&beginning(&body.spot), locator), None)

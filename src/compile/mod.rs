@@ -9,6 +9,8 @@ mod claim;
 mod complaint;
 mod content;
 mod files;
+mod lint;
+mod overlap;
 mod provenance;
 mod rank;
 mod resolve;
@@ -72,6 +74,13 @@ fn compile_on(
         &locator,
         &mut found,
     );
+    let subject = lint::Subject {
+        manifests,
+        resolved: &resolved,
+        contents: &contents,
+        locator: &locator,
+    };
+    lint::check(&subject, &mut found);
     found.extend(files.unnamed(manifests, &found));
     found.extend(files.conflicts(&locator));
     if !has_error(&found) {

@@ -10,6 +10,7 @@ use crate::manifest::{Assignment, Locator, Manifests, Part, Selector, Step};
 use crate::snapshot::Tier;
 
 use super::claim::{Claim, Crowd};
+use super::overlap::overlaps;
 
 /// The tier of an Assignment (contract, section 4).
 pub(super) fn tier(assignment: &Assignment) -> Tier {
@@ -55,11 +56,6 @@ fn identities(assignment: &Assignment) -> impl Iterator<Item = (Identity, &Selec
         .selectors
         .iter()
         .filter_map(|selector| Some((Identity::from_key(&selector.key)?, selector)))
-}
-
-fn disjoint<T: PartialEq<U>, U>(one: &[T], other: &[U]) -> bool {
-    !one.iter()
-        .any(|value| other.iter().any(|other| value == other))
 }
 
 impl Ranking<'_> {
@@ -114,7 +110,7 @@ impl Ranking<'_> {
             }
             for machine in one.machines.iter() {
                 let entry = Some(machine.place);
-                for (identity, value) in machine.entry.identities.iter() {
+                for (identity, value) in machine.entry.identities().iter() {
                     each(identity, value, Claim { assignment, entry });
                 }
             }
@@ -174,15 +170,16 @@ impl Ranking<'_> {
             let mut taken: HashMap<Vec<&str>, usize> = HashMap::new();
             for number in group {
                 let mut rival = None;
-                for_each_combination(&self.assignments[*number].selectors, |values| {
-                    match taken.get(values) {
+                for_each_combination(
+                    &value_lists(self.assignments[*number]),
+                    |values| match taken.get(values) {
                         Some(first) if rival.is_none() => rival = Some((*first, values.to_vec())),
                         Some(_) => {}
                         None => {
                             taken.insert(values.to_vec(), *number);
                         }
-                    }
-                });
+                    },
+                );
                 if let Some((first, values)) = rival {
                     found.push(self.class_conflict(first, *number, &values));
                 }
@@ -226,35 +223,24 @@ impl Ranking<'_> {
 
     /// Ensure that somebody looks at classes on different keys that one machine could satisfy at equal rank.
     fn class_overlaps(&self, found: &mut Vec<Diagnostic>) {
-        let mut groups: BTreeMap<_, Vec<(&Assignment, usize)>> = BTreeMap::new();
-        let mut key_sets: HashMap<Vec<&str>, usize> = HashMap::new();
-        for assignment in &self.assignments {
+        let mut groups: BTreeMap<_, Vec<&Assignment>> = BTreeMap::new();
+        for assignment in self.assignments.iter().copied() {
             let tier = tier(assignment);
             if tier != Tier::Named {
-                let keys = assignment.selectors.iter().map(|one| &*one.key).collect();
-                let count = key_sets.len();
-                let key_set = *key_sets.entry(keys).or_insert(count);
-                groups
-                    .entry((tier, rank(assignment)))
-                    .or_default()
-                    .push((assignment, key_set));
+                let group = groups.entry((tier, rank(assignment))).or_default();
+                group.push(assignment);
             }
         }
         for group in groups.values() {
-            for (one, key_set) in group {
-                let others: Vec<&str> = group
-                    .iter()
-                    .filter(|(other, other_set)| {
-                        key_set != other_set && !exclude_each_other(one, other)
-                    })
-                    .map(|(other, _)| other.name.as_str())
-                    .collect();
+            for (one, others) in group.iter().zip(overlaps(group)) {
                 // A pair is told at the one whose name comes later.
-                if others.iter().any(|other| *other < one.name.as_str()) {
+                if others.least.is_some_and(|other| other < one.name.as_str()) {
+                    let first = others.places().filter_map(|place| group.get(place));
                     found.push(say::overlap(
                         self.selects_at(one),
                         &one.name,
-                        others.into_iter(),
+                        first.map(|other| other.name.as_str()),
+                        others.count,
                     ));
                 }
             }
@@ -278,30 +264,26 @@ impl Ranking<'_> {
     }
 }
 
-/// Whether there is a key of which no machine has what both ask for.
-fn exclude_each_other(one: &Assignment, other: &Assignment) -> bool {
-    one.selectors.iter().any(|selector| {
-        other
-            .selectors
-            .iter()
-            .any(|rival| rival.key == selector.key && disjoint(&selector.values, &rival.values))
-    })
+/// The values of each of an Assignment's selectors.
+pub(super) fn value_lists(assignment: &Assignment) -> Vec<&[String]> {
+    let selectors = assignment.selectors.iter();
+    selectors.map(|one| one.values.as_slice()).collect()
 }
 
 /// Calls back with every combination of one value per key; the manifest room bounds how many there are.
-fn for_each_combination<'s>(selectors: &'s [Selector], mut each: impl FnMut(&[&'s str])) {
-    let mut picks = vec![0_usize; selectors.len()];
+pub(super) fn for_each_combination<'s>(lists: &[&'s [String]], mut each: impl FnMut(&[&'s str])) {
+    let mut picks = vec![0_usize; lists.len()];
     loop {
-        let values = selectors.iter().zip(&picks);
+        let values = lists.iter().zip(&picks);
         let values: Vec<&str> = values
-            .filter_map(|(selector, pick)| selector.values.get(*pick).map(String::as_str))
+            .filter_map(|(list, pick)| list.get(*pick).map(String::as_str))
             .collect();
         each(&values);
         // As an odometer does: the last key that has another value moves on, those behind it start anew.
         let mut has_turned = false;
-        for (pick, selector) in picks.iter_mut().zip(selectors).rev() {
+        for (pick, list) in picks.iter_mut().zip(lists).rev() {
             *pick += 1;
-            if *pick < selector.values.len() {
+            if *pick < list.len() {
                 has_turned = true;
                 break;
             }

@@ -188,7 +188,7 @@ impl Context<'_> {
 }
 
 /// The labels of a Profile that a machine must not contradict, in normal form.
-fn requirements(profile: &Profile) -> Vec<(String, String)> {
+pub(super) fn requirements(profile: &Profile) -> Vec<(String, String)> {
     let key_of = |label: &str| {
         REQUIREMENT_PREFIXES
             .iter()

@@ -5,6 +5,7 @@
 
 mod catalogue;
 mod render;
+mod rules;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -12,7 +13,8 @@ use std::fmt::Write as _;
 
 use crate::tree::RepoPath;
 
-pub use catalogue::{assignment, content, document, import, ranking, template};
+pub use catalogue::{assignment, content, document, import, lint, ranking, template};
+pub use rules::{Rule, rules};
 
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -308,6 +310,24 @@ pub fn similar<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&
         .map(|candidate| (strsim::jaro_winkler(name, candidate), candidate))
         .filter(|(score, candidate)| *score >= NEAR && *candidate != name)
         .max_by(|a, b| a.0.total_cmp(&b.0).then(b.1.cmp(a.1)))
+        .map(|(_, candidate)| candidate)
+}
+
+/// The name among some that a slip of the hand turns into this one: one letter more, less, other or swapped, two in long names.
+#[must_use]
+pub fn slip<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    /// Shorter names are too alike by nature.
+    const SHORTEST: usize = 4;
+    /// From here on two slips still leave no doubt.
+    const LONG: usize = 8;
+    known
+        .map(|candidate| (strsim::damerau_levenshtein(name, candidate), candidate))
+        .filter(|(distance, candidate)| {
+            let length = name.len().min(candidate.len());
+            let most = usize::from(length >= SHORTEST) + usize::from(length >= LONG);
+            (1..=most).contains(distance)
+        })
+        .min()
         .map(|(_, candidate)| candidate)
 }
 

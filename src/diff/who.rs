@@ -46,11 +46,11 @@ pub(super) fn units(sides: [&Snapshot; 2]) -> Vec<Unit<'_>> {
         for rule in snapshot.rules() {
             let asked: Vec<_> = rule.selectors.iter().filter_map(identity).collect();
             for entry in rule.entries.iter() {
-                let own: BTreeMap<_, Vec<_>> = by_key(entry.identities.iter());
+                let own: BTreeMap<_, Vec<_>> = by_key(entry.identities().iter());
                 if !asked.is_empty() {
-                    units.add(both(&own, &asked), &entry.name, None);
+                    units.add(both(&own, &asked), entry.name(), None);
                 }
-                units.add(own.into_iter().collect(), &entry.name, Some(side));
+                units.add(own.into_iter().collect(), entry.name(), Some(side));
             }
             let Some(((first, values), others)) =
                 asked.split_first().filter(|_| rule.entries.is_empty())

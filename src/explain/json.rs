@@ -162,7 +162,7 @@ impl Report<'_> {
 
 fn machine<'a>(one: &Candidate<'a>) -> Option<&'a str> {
     let entry = one.rule.entries.get(one.entry?)?;
-    Some(&*entry.name).filter(|name| !name.is_empty())
+    Some(entry.name()).filter(|name| !name.is_empty())
 }
 
 fn reason(verdict: &Verdict<'_>) -> &'static str {

@@ -290,7 +290,7 @@ fn name(one: &Candidate<'_>) -> String {
     let Some(place) = one.entry else {
         return format!("`{assignment}`");
     };
-    match one.rule.entries.get(place).map(|entry| &*entry.name) {
+    match one.rule.entries.get(place).map(crate::label::Entry::name) {
         Some(name) if !name.is_empty() => format!("`{assignment}`, machine `{name}`"),
         _ => format!("`{assignment}`, machine {}", place + 1),
     }

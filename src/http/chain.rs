@@ -138,6 +138,17 @@ exit 1
     }
 
     #[test]
+    fn the_labels_that_machines_send_are_those_that_the_rules_know() {
+        let keys = query();
+        let keys = keys.split('&').filter_map(|pair| pair.split_once('='));
+        let mut keys: Vec<&str> = keys
+            .map(|(key, _)| key.strip_suffix(".hex").unwrap_or(key))
+            .collect();
+        keys.dedup();
+        assert_eq!(keys, crate::label::SENT);
+    }
+
+    #[test]
     fn zero_attempts_never_give_up() {
         let script = boot_script(0);
         let script = std::str::from_utf8(&script).unwrap();

@@ -4,48 +4,61 @@ use std::fmt;
 
 use super::{Identity, Labels};
 
-/// An entry of `machines`: who it is. A fleet has a million of them, so it is two texts and nothing else.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Entry {
-    /// Its name; empty where it has none.
-    pub name: Box<str>,
-    /// What tells it apart.
-    pub identities: Identities,
-}
-
-/// The identity values of one machine, strongest key first; a key may have several.
+/// An entry of `machines`: who it is. A fleet has a million of them, so it is one text and nothing else.
 #[derive(Clone, Default, PartialEq, Eq)]
-pub struct Identities {
-    /// For each value the letter of its key, the value, and [`END`].
+pub struct Entry {
+    /// The name and [`END`], then for each identity value the letter of its key, the value, and [`END`].
     packed: Box<str>,
 }
 
-/// Stands behind each value: values in normal form hold no control characters.
+/// The identity values of one machine, strongest key first; a key may have several.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Identities<'e> {
+    packed: &'e str,
+}
+
+/// Stands behind the name and behind each value: neither holds control characters.
 const END: char = '\n';
 
-impl Identities {
-    /// Packs values in normal form. Keys are ordered by strength; the values of one key keep their order.
+impl Entry {
+    /// Packs a name, empty where there is none, and values in normal form. Keys are ordered by strength; the values of one
+    /// key keep their order.
     #[must_use]
-    pub fn new(mut pairs: Vec<(Identity, String)>) -> Self {
-        pairs.sort_by_key(|(identity, _)| *identity);
-        let mut packed =
-            String::with_capacity(pairs.iter().map(|(_, value)| value.len() + 2).sum());
-        for (identity, value) in &pairs {
-            debug_assert!(
-                !value.contains(END),
-                "values in normal form hold no control characters"
-            );
+    pub fn new(name: &str, mut identities: Vec<(Identity, String)>) -> Self {
+        identities.sort_by_key(|(identity, _)| *identity);
+        let values = identities.iter().map(|(_, value)| value.len() + 2);
+        let mut packed = String::with_capacity(name.len() + 1 + values.sum::<usize>());
+        packed.push_str(name);
+        packed.push(END);
+        for (identity, value) in &identities {
             packed.push(letter(*identity));
             packed.push_str(value);
             packed.push(END);
         }
+        let ends = packed.matches(END).count();
+        debug_assert_eq!(ends, identities.len() + 1, "{name:?} {identities:?}");
         Self {
             packed: packed.into(),
         }
     }
 
+    /// Its name; empty where it has none.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.packed.split_once(END).map_or("", |(name, _)| name)
+    }
+
+    /// What tells it apart.
+    #[must_use]
+    pub fn identities(&self) -> Identities<'_> {
+        let packed = self.packed.split_once(END).map_or("", |(_, rest)| rest);
+        Identities { packed }
+    }
+}
+
+impl<'e> Identities<'e> {
     /// Every value with its key, strongest key first.
-    pub fn iter(&self) -> impl Iterator<Item = (Identity, &str)> {
+    pub fn iter(self) -> impl Iterator<Item = (Identity, &'e str)> {
         self.packed.split_terminator(END).filter_map(|one| {
             let identity = Identity::ALL
                 .into_iter()
@@ -55,7 +68,7 @@ impl Identities {
     }
 
     /// The values of one key, in the order of the file.
-    pub fn of(&self, identity: Identity) -> impl Iterator<Item = &str> {
+    pub fn of(self, identity: Identity) -> impl Iterator<Item = &'e str> {
         self.iter()
             .filter(move |(one, _)| *one == identity)
             .map(|(_, value)| value)
@@ -63,18 +76,18 @@ impl Identities {
 
     /// Whether there is none.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub fn is_empty(self) -> bool {
         self.packed.is_empty()
     }
 
     /// Whether the machine sent valid values of a key that stands here, and none of them is listed (contract, section 4).
     #[must_use]
-    pub fn are_contradicted(&self, labels: &Labels) -> bool {
+    pub fn are_contradicted(self, labels: &Labels) -> bool {
         self.contradicted(labels).next().is_some()
     }
 
-    /// The keys by which that is so.
-    pub fn contradicted(&self, labels: &Labels) -> impl Iterator<Item = Identity> {
+    /// The keys by which [`Identities::are_contradicted`] finds that, strongest first.
+    pub fn contradicted(self, labels: &Labels) -> impl Iterator<Item = Identity> {
         Identity::ALL.into_iter().filter(move |identity| {
             let mut listed = self.of(*identity).peekable();
             let mut sent = labels.identities(*identity).peekable();
@@ -85,7 +98,16 @@ impl Identities {
     }
 }
 
-impl fmt::Debug for Identities {
+impl fmt::Debug for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Entry")
+            .field("name", &self.name())
+            .field("identities", &self.identities())
+            .finish()
+    }
+}
+
+impl fmt::Debug for Identities<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.iter()).finish()
     }
@@ -105,13 +127,16 @@ mod tests {
     use super::*;
     use crate::label::FixedLabels;
 
-    fn identities() -> Identities {
-        Identities::new(vec![
-            (Identity::Asset, "A1".to_owned()),
-            (Identity::Mac, "52:54:00:00:00:02".to_owned()),
-            (Identity::Mac, "52:54:00:00:00:01".to_owned()),
-            (Identity::Serial, "uß m".to_owned()),
-        ])
+    fn entry() -> Entry {
+        Entry::new(
+            "m 1",
+            vec![
+                (Identity::Asset, "A1".to_owned()),
+                (Identity::Mac, "52:54:00:00:00:02".to_owned()),
+                (Identity::Mac, "52:54:00:00:00:01".to_owned()),
+                (Identity::Serial, "uß m".to_owned()),
+            ],
+        )
     }
 
     #[test]
@@ -122,17 +147,25 @@ mod tests {
             (Identity::Mac, "52:54:00:00:00:01"),
             (Identity::Asset, "A1"),
         ];
-        assert!(identities().iter().eq(expected));
-        assert!(identities().of(Identity::Uuid).next().is_none());
-        assert!(!identities().is_empty());
-        assert!(Identities::new(Vec::new()).is_empty());
+        assert_eq!(entry().name(), "m 1");
+        assert!(entry().identities().iter().eq(expected));
+        assert!(entry().identities().of(Identity::Uuid).next().is_none());
+        assert!(!entry().identities().is_empty());
+        assert!(Entry::new("m", Vec::new()).identities().is_empty());
+        assert_eq!(Entry::default().name(), "");
+        assert!(Entry::default().identities().is_empty());
     }
 
     #[test]
     fn only_another_value_contradicts() {
         let check = |query: &str, expected: bool| {
             let labels = Labels::parse(query, &FixedLabels::default()).unwrap();
-            assert_eq!(identities().are_contradicted(&labels), expected, "{query}");
+            let entry = entry();
+            assert_eq!(
+                entry.identities().are_contradicted(&labels),
+                expected,
+                "{query}"
+            );
         };
         check("", false);
         check("asset=A1", false);

@@ -6,6 +6,20 @@ use std::borrow::Cow;
 /// what a stranger writes into logs and error messages short.
 pub(super) const MAX_KEY_BYTES: usize = 64;
 
+/// The labels that `/boot.ipxe` sends, so that every machine does.
+pub const SENT: [&str; 10] = [
+    "uuid",
+    "mac",
+    "buildarch",
+    "platform",
+    "serial",
+    "asset",
+    "manufacturer",
+    "product",
+    "hostname",
+    "domain",
+];
+
 /// The one spelling of a key: lower-cased, and aliases (`macAddress`, `serials`, `arch`, …) replaced by the key they mean.
 /// `None` when the key is empty, over 64 bytes or holds control characters. The answer for an answer is itself.
 #[must_use]

@@ -15,7 +15,7 @@ use std::fmt;
 
 pub use entry::{Entry, Identities};
 pub use fixed::FixedLabels;
-pub use key::canonical_key;
+pub use key::{SENT, canonical_key};
 pub use value::{Rejection, is_buildarch, normalise, parse_mac};
 pub use wire::{decode_percent, encode_query};
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use crate::label::{Entry, Identities, Identity};
+use crate::label::{Entry, Identity};
 
 use super::locate::Step;
 
@@ -85,7 +85,7 @@ impl Machines {
             written.into(),
         ];
         if let Some(entry) = self.entries.get(place) {
-            let values = || entry.identities.of(identity);
+            let values = || entry.identities().of(identity);
             let index = values().position(|own| own == value);
             steps.extend(index.filter(|_| values().count() > 1).map(Step::from));
         }
@@ -97,7 +97,7 @@ impl<'m> Machine<'m> {
     /// Its name, if it has one.
     #[must_use]
     pub fn name(&self) -> Option<&'m str> {
-        Some(&*self.entry.name).filter(|name| !name.is_empty())
+        Some(self.entry.name()).filter(|name| !name.is_empty())
     }
 
     /// Whether it has values of its own.
@@ -160,10 +160,8 @@ impl Builder {
                 self.spellings.push((place, identity, written));
             }
         }
-        self.entries.push(Entry {
-            name: draft.name.unwrap_or_default(),
-            identities: Identities::new(draft.identities),
-        });
+        let name = draft.name.as_deref().unwrap_or_default();
+        self.entries.push(Entry::new(name, draft.identities));
         self.any_values |= !draft.values.is_empty();
         self.values.push(OwnValues::new(&draft.values));
     }

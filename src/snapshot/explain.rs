@@ -170,7 +170,7 @@ impl<'a> Rank<'a> {
 
     fn new(rule: &'a Rule, entry: Option<usize>, labels: &Labels) -> Self {
         let own = entry.and_then(|entry| rule.entries.get(entry));
-        let listed = own.into_iter().flat_map(|entry| entry.identities.iter());
+        let listed = own.into_iter().flat_map(|entry| entry.identities().iter());
         let selected = rule.selectors.iter().flat_map(|selector| {
             let identity = Identity::from_key(&selector.key);
             let values = selector.values.iter();
@@ -345,11 +345,11 @@ fn failed_selectors<'a>(rule: &'a Rule, labels: &'a Labels) -> Vec<FailedKey<'a>
 }
 
 fn contradicted<'a>(entry: &'a Entry, labels: &'a Labels) -> Vec<FailedKey<'a>> {
-    let identities = entry.identities.contradicted(labels);
+    let identities = entry.identities().contradicted(labels);
     let contradicted = identities.map(|identity| FailedKey {
         key: identity.key(),
         sent: labels.identities(identity).collect(),
-        wanted: entry.identities.of(identity).collect(),
+        wanted: entry.identities().of(identity).collect(),
     });
     contradicted.collect()
 }
@@ -363,7 +363,7 @@ fn matched<'a>(
     let own = entry.and_then(|entry| rule.entries.get(entry));
     let listed = own.into_iter().flat_map(|entry| {
         Identity::ALL.into_iter().filter_map(|identity| {
-            let is_listed = |sent: &&str| entry.identities.of(identity).any(|own| own == *sent);
+            let is_listed = |sent: &&str| entry.identities().of(identity).any(|own| own == *sent);
             let sent = labels.identities(identity).find(is_listed)?;
             Some((identity.key(), sent))
         })

@@ -115,7 +115,8 @@ impl Index {
                 for hit in values.hits(value) {
                     let (number, place) = (hit.rule as usize, hit.entry as usize);
                     let entry = rules.get(number).and_then(|rule| rule.entries.get(place));
-                    if entry.is_some_and(|one| one.identities.of(identity).any(|own| own == value))
+                    if entry
+                        .is_some_and(|one| one.identities().of(identity).any(|own| own == value))
                     {
                         all.insert((number, place));
                     }
@@ -144,7 +145,7 @@ impl Index {
                     if !names(rule, entry, identity, value) {
                         continue;
                     }
-                    if entry.is_some_and(|entry| entry.identities.are_contradicted(labels)) {
+                    if entry.is_some_and(|entry| entry.identities().are_contradicted(labels)) {
                         contradicted = contradicted.or(Some(rule));
                         continue;
                     }
@@ -229,7 +230,10 @@ fn named(rules: &[Rule], identity: Identity) -> impl Iterator<Item = (&str, Hit)
                 rule: number,
                 entry: place,
             };
-            entry.identities.of(identity).map(move |value| (value, hit))
+            entry
+                .identities()
+                .of(identity)
+                .map(move |value| (value, hit))
         });
         let selector =
             strongest(rule).filter(|(key, _)| *key == identity && rule.entries.is_empty());
@@ -255,7 +259,7 @@ fn strongest(rule: &Rule) -> Option<(Identity, &SelectorValues)> {
 /// Whether a hit really stands for this value; hashes alone may be equal.
 fn names(rule: &Rule, entry: Option<&Entry>, identity: Identity, value: &str) -> bool {
     match entry {
-        Some(entry) => entry.identities.of(identity).any(|own| own == value),
+        Some(entry) => entry.identities().of(identity).any(|own| own == value),
         None => strongest(rule).is_some_and(|(_, selector)| selector.contains(value)),
     }
 }

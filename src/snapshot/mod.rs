@@ -253,9 +253,7 @@ impl<'s> Match<'s> {
     /// The machine's name, if an entry of `machines` matched and has one.
     #[must_use]
     pub fn machine(&self) -> Option<&'s str> {
-        self.entry
-            .map(|entry| entry.name.as_ref())
-            .filter(|name| !name.is_empty())
+        self.entry.map(Entry::name).filter(|name| !name.is_empty())
     }
 
     /// The merged values.

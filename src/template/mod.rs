@@ -23,6 +23,7 @@ mod problem;
 mod resolve;
 mod rewrite;
 mod run;
+mod skeleton;
 mod taint;
 #[cfg(test)]
 mod tests;
@@ -42,6 +43,7 @@ use fault::Location;
 pub use problem::{IncludeError, Place, Problem, ProblemKind};
 use rewrite::Origins;
 use run::{Printed, Root, Shape};
+pub use skeleton::{EXPRESSION, STATEMENT, Skeleton, skeleton};
 pub use value::{Keys, Values, look_up, printed_number};
 
 /// How labels are escaped.
@@ -93,6 +95,8 @@ pub struct Scope<'a> {
 pub struct Usage {
     /// Canonical keys of labels.
     pub labels: BTreeSet<String>,
+    /// Where each of them is written first.
+    pub label_places: BTreeMap<String, Place>,
     /// Every `values.…` in the order of the text, file by file.
     pub values: Vec<ValuePath>,
     /// Config names, by `configs["x"]`, `configs.x` or a plain variable.

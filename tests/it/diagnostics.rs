@@ -40,3 +40,22 @@ fn no_golden_file_shows_a_secret() {
         );
     }
 }
+
+#[test]
+fn the_readme_lists_every_rule() {
+    let readme = include_str!("../../README.md");
+    let (_, checked) = readme.split_once("\n## What is checked\n").unwrap();
+    let (checked, _) = checked.split_once("\n## ").unwrap();
+    let rows: Vec<&str> = checked
+        .lines()
+        .filter(|line| line.starts_with("| `"))
+        .collect();
+    let rules: Vec<String> = gitboot::diagnostic::rules()
+        .iter()
+        .map(|rule| {
+            let severity = rule.severity.as_str();
+            format!("| `{}` | {severity} | {} |", rule.code, rule.ensure)
+        })
+        .collect();
+    assert_eq!(rows, rules);
+}

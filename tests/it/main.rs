@@ -18,6 +18,7 @@ mod hostile;
 mod http;
 mod ids;
 mod lag;
+mod lint;
 mod log;
 mod manifest_cache;
 mod poll;

@@ -4,5 +4,6 @@ pub mod assignment;
 pub mod content;
 pub mod document;
 pub mod import;
+pub mod lint;
 pub mod ranking;
 pub mod template;

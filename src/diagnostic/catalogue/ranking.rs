@@ -25,15 +25,18 @@ pub fn conflict(
         .help_line("remove one of them, set `priority`, or add a label that tells them apart")
 }
 
-/// Classes on different labels that one machine could satisfy, at equal rank.
+/// Classes on different labels that one machine could satisfy, at equal rank: the first of the others, and how many there are.
 #[must_use]
-pub fn overlap<'a>(at: Location, name: &str, others: impl Iterator<Item = &'a str>) -> Diagnostic {
-    /// Contract, section 4: the first three others and a count.
-    const SHOWN: usize = 3;
-    let others: Vec<&str> = others.collect();
-    let mut listed = names(others.iter().take(SHOWN).copied());
-    if others.len() > SHOWN {
-        let _ = write!(listed, " and {} more", others.len() - SHOWN);
+pub fn overlap<'a>(
+    at: Location,
+    name: &str,
+    first: impl Iterator<Item = &'a str>,
+    count: usize,
+) -> Diagnostic {
+    let first: Vec<&str> = first.collect();
+    let mut listed = names(first.iter().copied());
+    if count > first.len() {
+        let _ = write!(listed, " and {} more", count - first.len());
     }
     Diagnostic::warning(
         "class-overlap",

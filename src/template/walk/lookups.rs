@@ -187,7 +187,10 @@ impl Walker<'_> {
                 self.facts
                     .label_keys
                     .insert(written.to_owned(), key.clone());
-                self.facts.usage.labels.insert(key);
+                let place = self.place(range);
+                let usage = &mut self.facts.usage;
+                usage.label_places.entry(key.clone()).or_insert(place);
+                usage.labels.insert(key);
             }
             Some((written, None)) => {
                 self.problem(range, ProblemKind::NoLabelName(written.to_owned()));

@@ -287,7 +287,15 @@ default.yaml:4:17: error[unknown-profile]: Assignment `everybody-else` names Pro
   |
   = note: 2 Profiles are defined: `disk`, `worker`
   = help: a Profile with a similar name exists: `disk`
-error: 1 error in 1 file
+
+profiles.yaml:11:5: warning[unused-config]: nothing in the Profile names config `motd`
+   |
+11 |     motd: …
+   |     ^^^^
+   |
+   = note: the script hands out neither its URL nor `{{{{ config_dir }}}}`, so that a machine finds it only under `/v1/boot/{{mac}}/`
+   = help: print its URL in the script, as `{{{{ configs[\"motd\"] }}}}`, or remove it
+error: 1 error and 1 warning in 2 files
 error: SIDE `main` ({}) is no revision that would be served, so there is nothing to compare
 ",
         &bad[..7]

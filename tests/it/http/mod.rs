@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use gitboot::http::{self, Door, Limits, Settings};
 use gitboot::id::{self, ConfigId, Content};
-use gitboot::label::{Entry, FixedLabels, Identities, Identity};
+use gitboot::label::{Entry, FixedLabels, Identity};
 use gitboot::publish::{Current, Moment, Publisher};
 use gitboot::snapshot::{
     Binding, Body, Choice, Config, ConfigDir, ConfigName, Outfit, Rule, SelectorValues, Shared,
@@ -155,11 +155,7 @@ fn snapshot(revision: &str, mac: &str, script: Option<&str>, configs: &[Arc<Conf
         tier: Tier::Named,
         priority: 0,
         selectors: Vec::<SelectorValues>::new(),
-        entries: [Entry {
-            name: "x1".into(),
-            identities: Identities::new(vec![(Identity::Mac, mac.to_owned())]),
-        }]
-        .into(),
+        entries: [Entry::new("x1", vec![(Identity::Mac, mac.to_owned())])].into(),
         choices: vec![Choice {
             requires: Vec::new(),
             binding,
