@@ -11,7 +11,6 @@
 //!   form 0   … "fixed", the rendered pieces between the places where the base URL stands, a field each
 //!   form 1   … "template" or "older-template", number of sources, each source, canonical JSON of values and names,
 //!              then for each config it names: its name, its id
-//!   form 2   … "rendered", the rendered bytes with a mark for the base URL, where a filter has changed the URL
 //! directory  = "gitboot config directory v1", then for each config: its name, its id
 //! ```
 
@@ -51,9 +50,7 @@ impl fmt::Display for ConfigId {
 pub enum Content<'a> {
     /// Bytes that no label changes, cut where the base URL stands.
     Fixed(Vec<&'a [u8]>),
-    /// Bytes that no label changes, with a mark where the base URL stands, or what a filter made of the mark.
-    Rendered(&'a [u8]),
-    /// A template whose output depends on labels.
+    /// A template whose output depends on labels, or on more of the base URL than where it stands.
     Template {
         /// Whether it is written in the older groups' spelling.
         older: bool,
@@ -80,10 +77,6 @@ pub fn config_id(content_type: &str, content: &Content<'_>) -> ConfigId {
             for piece in pieces {
                 fields.bytes(piece);
             }
-        }
-        Content::Rendered(bytes) => {
-            fields.text("rendered");
-            fields.bytes(bytes);
         }
         Content::Template {
             older,
@@ -172,7 +165,6 @@ mod tests {
         let empty = Content::Fixed(vec![b""]);
         let hello = Content::Fixed(vec![b"hello\n"]);
         let cut = Content::Fixed(vec![b"url=", b"/x\n"]);
-        let rendered = Content::Rendered(b"URL");
         let mentioned = json!({"values": {"b": 1, "a": "x"}});
         let template = |older| Content::Template {
             older,
@@ -188,7 +180,6 @@ mod tests {
             ("hello", id("text/plain; charset=utf-8", &hello)),
             ("hello as JSON", id("application/json", &hello)),
             ("cut", id("text/plain; charset=utf-8", &cut)),
-            ("rendered", id("text/plain; charset=utf-8", &rendered)),
             (
                 "template",
                 id("text/plain; charset=utf-8", &template(false)),

@@ -68,6 +68,7 @@ impl<'a> Binder<'a> {
         resolved: &'a Resolved,
         contents: &'a Contents<'a>,
         revision: &'a Revision,
+        threads: NonZero<usize>,
         locator: &Locator<'_>,
         found: &mut Vec<Diagnostic>,
     ) -> Self {
@@ -79,7 +80,7 @@ impl<'a> Binder<'a> {
             .map(|((assignment, candidates), values)| (assignment, candidates, values))
             .map(|(assignment, candidates, values)| (assignment.as_ref(), &candidates[..], values))
             .collect();
-        let mut binder = Self::bind_in_parallel(&all, contents, revision);
+        let mut binder = Self::bind_in_parallel(&all, contents, revision, threads);
         let used: BTreeSet<usize> = resolved
             .candidates
             .iter()
@@ -103,17 +104,20 @@ impl<'a> Binder<'a> {
         self.bodies.into_bound(self.rules)
     }
 
-    /// Assignments are bound each for itself, so each core takes a run of them; what comes together afterwards is in the
+    /// Assignments are bound each for itself, so each thread takes a run of them; what comes together afterwards is in the
     /// order of all.
     fn bind_in_parallel(
         all: &[Work<'a>],
         contents: &'a Contents<'a>,
         revision: &'a Revision,
+        threads: NonZero<usize>,
     ) -> Self {
         /// Below this, starting a thread costs more than it saves.
         const ASSIGNMENTS_PER_THREAD: usize = 64;
-        let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
-        let share = all.len().div_ceil(cores).max(ASSIGNMENTS_PER_THREAD);
+        let share = all
+            .len()
+            .div_ceil(threads.get())
+            .max(ASSIGNMENTS_PER_THREAD);
         let bind_run = |run: &[Work<'a>]| {
             let mut binder = Self::new(contents, revision);
             for (assignment, candidates, values) in run {

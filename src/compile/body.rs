@@ -185,13 +185,17 @@ impl<'a> Bodies<'a> {
             .map_or_else(Vec::new, |template| links(template, setting.built));
         let id = config_id(setting, body, &draft, &links);
         let text = draft.text.as_deref().unwrap_or_default();
+        let mut prints_base_url = draft.prints_base_url;
         let (bytes, sent) = match &body.template {
             None => (
                 body.bytes.len(),
                 Body::Fixed(Text::whole(body.bytes.clone())),
             ),
             Some(_) if draft.labels.is_empty() && draft.is_plain => {
-                (text.len(), Body::Fixed(Text::cut(text, BASE_MARK)))
+                let cut = Text::cut(text, BASE_MARK);
+                // Who names the URL may not print it. The text alone tells, as it makes the id: many may share this.
+                prints_base_url = cut.has_base_url();
+                (text.len(), Body::Fixed(cut))
             }
             Some(template) => {
                 let rendering = Rendering {
@@ -215,7 +219,7 @@ impl<'a> Bodies<'a> {
             name: name.to_owned(),
             content_type: draft.content_type,
             labels: draft.labels,
-            prints_base_url: draft.prints_base_url,
+            prints_base_url,
             bytes,
             body: sent,
         });
@@ -439,13 +443,10 @@ fn config_id(
     let Some(template) = &body.template else {
         return id::config_id(&draft.content_type, &Content::Fixed(vec![&body.bytes]));
     };
-    if draft.labels.is_empty() {
-        let content = if draft.is_plain {
-            Content::Fixed(text.split(BASE_MARK).map(str::as_bytes).collect())
-        } else {
-            Content::Rendered(text.as_bytes())
-        };
-        return id::config_id(&draft.content_type, &content);
+    // What a filter makes of a base URL is seen for one URL only: two that agree there may differ for the next.
+    if draft.labels.is_empty() && draft.is_plain {
+        let pieces = text.split(BASE_MARK).map(str::as_bytes);
+        return id::config_id(&draft.content_type, &Content::Fixed(pieces.collect()));
     }
     let content = Content::Template {
         older: setting.whom.loaded.profile.older,

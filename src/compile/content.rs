@@ -1,7 +1,7 @@
 //! Bodies of Profiles: loaded, typed, parsed.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -18,6 +18,13 @@ use super::values::{Layers, ValuesFiles};
 
 /// A body that starts with this asks to be left alone (contract, section 3): `cloud-init` has Jinja templates of its own.
 const OWN_TEMPLATE_MARK: &[u8] = b"## template:";
+
+/// How deep configs may name each other. Each level costs native stack when a machine asks, and when a snapshot is freed.
+const CONFIG_DEPTH: usize = 32;
+
+/// Templates that may be rendered for one config: itself, and those whose text is inserted, which insert others. As many
+/// as the files that one template may include, and like them a bound on the work of one request.
+const CONFIG_RENDERS: usize = 64;
 
 /// What the Profiles and Assignments say, with every file read.
 pub(super) struct Contents<'m> {
@@ -169,7 +176,13 @@ impl Loader<'_, '_> {
             return None;
         }
         match in_order(configs) {
-            Ok(configs) => Some((script, configs)),
+            Ok(configs) => {
+                if let Some(diagnostic) = self.too_much(profile, &configs) {
+                    found.push(diagnostic);
+                    return None;
+                }
+                Some((script, configs))
+            }
             Err(circle) => {
                 let circle: Vec<&str> = circle.into_iter().collect();
                 let body = circle.first().and_then(|name| profile.configs.get(*name))?;
@@ -178,6 +191,36 @@ impl Loader<'_, '_> {
                 None
             }
         }
+    }
+
+    /// Ensure that no request follows configs into each other without a bound. Told is the first that goes too far: those
+    /// that name it do so because of it.
+    fn too_much(
+        &self,
+        profile: &Profile,
+        configs: &[(&str, LoadedBody<'_>)],
+    ) -> Option<Diagnostic> {
+        let mut sizes: HashMap<&str, (usize, usize, bool)> = HashMap::new();
+        for (name, body) in configs {
+            let named = body.template.iter().flat_map(|one| &one.usage().configs);
+            let (mut depth, mut renders) = (1, 1);
+            for (below, own, exposed) in named.filter_map(|name| sizes.get(name.as_str())) {
+                depth = depth.max(below + 1);
+                renders += if *exposed { 0 } else { *own };
+            }
+            let at = || {
+                let steps = &profile.configs.get(*name)?.steps;
+                Some(self.locator.place(&profile.origin, steps, Part::Key))
+            };
+            if depth > CONFIG_DEPTH {
+                return Some(say_template::configs_too_deep(at()?, name, CONFIG_DEPTH));
+            }
+            if renders > CONFIG_RENDERS {
+                return Some(say_template::configs_too_many(at()?, name, CONFIG_RENDERS));
+            }
+            sizes.insert(name, (depth, renders, body.exposed));
+        }
+        None
     }
 
     fn script<'m>(

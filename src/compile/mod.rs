@@ -17,6 +17,7 @@ mod resolve;
 mod values;
 
 use std::collections::{BTreeSet, HashMap};
+use std::num::NonZero;
 use std::sync::Arc;
 
 use crate::diagnostic::{Diagnostic, Diagnostics, content as say};
@@ -46,6 +47,17 @@ pub fn compile(
     manifests: &Manifests,
     options: &Options,
 ) -> (Option<Snapshot>, Diagnostics) {
+    let threads = std::thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN);
+    compile_on(threads, tree, manifests, options)
+}
+
+/// How many threads there are changes nothing but the time that it takes.
+fn compile_on(
+    threads: NonZero<usize>,
+    tree: &Tree,
+    manifests: &Manifests,
+    options: &Options,
+) -> (Option<Snapshot>, Diagnostics) {
     let locator = Locator::new(tree, options.budget);
     let files = Files::new(tree, &manifests.files);
     let mut found = manifests.diagnostics.clone();
@@ -58,6 +70,7 @@ pub fn compile(
         &resolved,
         &contents,
         tree.revision(),
+        threads,
         &locator,
         &mut found,
     );
@@ -123,4 +136,147 @@ fn files_with_errors(found: &[Diagnostic]) -> BTreeSet<&crate::tree::RepoPath> {
         .iter()
         .filter_map(|one| Some(&one.location()?.path))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write as _;
+
+    use super::*;
+    use crate::label::{FixedLabels, Labels};
+    use crate::manifest::parse;
+    use crate::render::{self, BaseUrl};
+    use crate::tree::{Entry, RepoPath, Revision};
+
+    /// Enough for runs on several threads.
+    const ASSIGNMENTS: usize = 300;
+
+    /// Two Profiles with the same configs under other names; the second names a URL that it does not print.
+    fn profiles(script: &str) -> String {
+        let mut text = String::new();
+        for (profile, [label, fixed]) in [("p0", ["one", "two"]), ("p1", ["uno", "dos"])] {
+            let unused = if profile == "p1" {
+                "{% if false %}{{ base_url }}{% endif %}"
+            } else {
+                ""
+            };
+            writeln!(
+                text,
+                "---
+apiVersion: gitboot.dev/v1alpha1
+kind: Profile
+metadata: {{name: {profile}}}
+spec:
+  ipxe: |
+    #!ipxe
+    echo {{{{ configs['{label}'] }}}} {{{{ configs['{fixed}'] }}}} {{{{ config_dir }}}} {script}
+  additionalConfig:
+    {label}: |
+      {{{{ labels.site }}}} {{{{ values.shared|tojson }}}}
+    {fixed}: |
+      {unused}{{{{ values.own }}}} {{{{ values.shared|tojson }}}}
+    named: '{{{{ machine.name }}}}'
+  values: {{own: 1, shared: {{a: {{b: 1}}, c: [1]}}}}"
+            )
+            .unwrap();
+        }
+        text
+    }
+
+    fn tree(profiles: &str, values: impl Fn(usize) -> String) -> Tree {
+        let mut text = profiles.to_owned();
+        for number in 0..ASSIGNMENTS {
+            // The first half has the one Profile, so that the other one is met first by a later thread.
+            let profile = number * 2 / ASSIGNMENTS;
+            let values = values(number);
+            writeln!(
+                text,
+                "---
+apiVersion: gitboot.dev/v1alpha1
+kind: Assignment
+metadata: {{name: a{number:03}}}
+spec:
+  profile: p{profile}
+  machines:
+    - {{serial: S{number}, name: n{number}, values: {values}}}
+    - {{serial: T{number}}}"
+            )
+            .unwrap();
+        }
+        let entry = Entry::File(text.into_bytes().into());
+        let path = RepoPath::parse("all.yaml").unwrap();
+        Tree::new(Revision::new("0"), [(path, entry)].into())
+    }
+
+    /// Everything that can be told of a compilation from outside.
+    fn told(threads: usize, tree: &Tree) -> String {
+        let options = Options::default();
+        let manifests = parse(tree, options.budget);
+        let threads = NonZero::new(threads).unwrap();
+        let (snapshot, diagnostics) = compile_on(threads, tree, &manifests, &options);
+        let mut told = diagnostics.render_human();
+        let Some(snapshot) = snapshot else {
+            return told;
+        };
+        let base = BaseUrl::parse("http://a").unwrap();
+        let serials =
+            (0..ASSIGNMENTS).flat_map(|number| [format!("S{number}"), format!("T{number}")]);
+        for serial in serials {
+            let query = format!("serial={serial}&site=x");
+            let labels = Labels::parse(&query, &FixedLabels::default()).unwrap();
+            let matched = snapshot.find(&labels).unwrap();
+            let script = render::script(&matched, &labels, &base).unwrap();
+            writeln!(told, "{serial} {:?} {script:?}", matched.machine()).unwrap();
+            for (name, config) in matched.configs() {
+                let body = render::config(config, &labels, &base).unwrap();
+                let (id, prints) = (config.id, config.prints_base_url);
+                writeln!(told, "  {name} {id} {prints} {:?} {body:?}", config.labels).unwrap();
+            }
+        }
+        let mut configs: Vec<String> = (snapshot.configs())
+            .map(|(id, config)| format!("{id} {} {}\n", config.name, config.bytes))
+            .collect();
+        configs.sort();
+        told + &configs.concat()
+    }
+
+    fn check(tree: &Tree, expected: &str) {
+        let alone = told(1, tree);
+        assert!(alone.contains(expected), "{alone}");
+        for threads in [2, 3, 4] {
+            assert!(
+                told(threads, tree) == alone,
+                "{threads} threads tell another story"
+            );
+        }
+    }
+
+    #[test]
+    fn a_snapshot_is_the_same_from_any_number_of_threads() {
+        let tree = tree(&profiles(""), |number| {
+            format!(
+                "{{own: {}, shared: {{a: {{x: {}}}}}}}",
+                number % 7,
+                number % 3
+            )
+        });
+        check(&tree, "  uno ");
+    }
+
+    #[test]
+    fn mistakes_are_the_same_from_any_number_of_threads() {
+        let tree = tree(
+            &profiles("{{ values.own }} {{ values.shared.a.x }}"),
+            |number| {
+                [
+                    "{own: null}",
+                    "{own: [1]}",
+                    "{shared: {a: {y: 1}}}",
+                    "{shared: {a: {x: 1}}}",
+                ][number * 5 / ASSIGNMENTS % 4]
+                    .to_owned()
+            },
+        );
+        check(&tree, " more");
+    }
 }

@@ -379,7 +379,7 @@ impl<'p> Request<'p> {
             record.reason = "unknown_config";
             return None;
         };
-        record.config = Some(config.name.as_str());
+        record.config = matched.config_name(name);
         match render::config(config, labels, base) {
             Ok(body) => Some(self.config_body(config, body, record)),
             Err(error) => Some(failed(&error, record)),

@@ -16,7 +16,8 @@ pub struct Machines {
     entries: Arc<[Entry]>,
     /// Their own values, one for each entry; empty where no entry has any.
     values: Arc<[OwnValues]>,
-    /// Keys that are not written in their canonical spelling: the entry, the key and how it is written.
+    /// Keys that are not written in their canonical spelling: the entry, the key and how it is written. In the order of the
+    /// entries.
     spellings: Arc<[(usize, Identity, Arc<str>)]>,
 }
 
@@ -71,10 +72,11 @@ impl Machines {
     /// The way to an identity value of an entry.
     #[must_use]
     pub fn steps(&self, place: usize, identity: Identity, value: &str) -> Vec<Step> {
-        let other = self
-            .spellings
-            .iter()
-            .find(|(other, key, _)| (*other, *key) == (place, identity));
+        // They stand in the order of the entries.
+        let first = self.spellings.partition_point(|(one, ..)| *one < place);
+        let own = self.spellings.get(first..).unwrap_or_default().iter();
+        let mut own = own.take_while(|(one, ..)| *one == place);
+        let other = own.find(|(_, key, _)| *key == identity);
         let written = other.map_or(identity.key(), |(.., written)| &**written);
         let mut steps = vec![
             "spec".into(),

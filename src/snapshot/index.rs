@@ -28,10 +28,20 @@ const SELECTED: u32 = u32::MAX;
 
 #[derive(Debug, Default)]
 pub(super) struct Index {
-    /// By identity key, in the order of [`Identity::ALL`], and in it by the hash of a value.
-    named: [HashTable<Hit>; 4],
+    /// By identity key, in the order of [`Identity::ALL`].
+    named: [Values; 4],
     classes: Vec<KeySet>,
     defaults: Vec<KeySet>,
+}
+
+/// Where the values of one identity key lead, by their hashes.
+#[derive(Debug, Default)]
+struct Values {
+    /// Those that stand in one place alone, as nearly all do.
+    unique: HashTable<Hit>,
+    /// Those that stand in several. A table of equal hashes is searched from its start for each, and an asset tag that
+    /// a vendor left as it was may stand at every machine.
+    shared: HashMap<u64, Vec<Hit>>,
 }
 
 /// The rules that select by the same keys.
@@ -65,15 +75,7 @@ impl Index {
             }
         }
         for identity in Identity::ALL {
-            let hits = || named(rules, identity);
-            let table = &mut index.named[identity as usize];
-            table.reserve(hits().count(), |_| {
-                unreachable!("an empty table has nothing to move")
-            });
-            for (value, hit) in hits() {
-                // There is room for all, so nothing is hashed again.
-                table.insert_unique(hash_of([value].into_iter()), hit, |_| 0);
-            }
+            index.named[identity as usize] = Values::new(rules, identity);
         }
         index
     }
@@ -96,7 +98,7 @@ impl Index {
         identity: Identity,
         value: &str,
     ) -> impl Iterator<Item = &'s Rule> {
-        let hits = self.named[identity as usize].iter_hash(hash_of([value].into_iter()));
+        let hits = self.named[identity as usize].hits(value);
         hits.filter_map(move |hit| {
             let rule = rules.get(hit.rule as usize)?;
             let entry = rule.entries.get(hit.entry as usize);
@@ -108,9 +110,9 @@ impl Index {
     pub(super) fn entries(&self, rules: &[Rule], labels: &Labels) -> BTreeSet<(usize, usize)> {
         let mut all = BTreeSet::new();
         for identity in Identity::ALL {
-            let table = &self.named[identity as usize];
+            let values = &self.named[identity as usize];
             for value in labels.identities(identity) {
-                for hit in table.iter_hash(hash_of([value].into_iter())) {
+                for hit in values.hits(value) {
                     let (number, place) = (hit.rule as usize, hit.entry as usize);
                     let entry = rules.get(number).and_then(|rule| rule.entries.get(place));
                     if entry
@@ -132,9 +134,9 @@ impl Index {
         let mut best: Option<(Rank<'s>, Found<'s>)> = None;
         let mut contradicted: Option<&'s Rule> = None;
         for identity in Identity::ALL {
-            let table = &self.named[identity as usize];
+            let values = &self.named[identity as usize];
             for (position, value) in labels.identities(identity).enumerate() {
-                for hit in table.iter_hash(hash_of([value].into_iter())) {
+                for hit in values.hits(value) {
                     let Some(rule) = rules.get(hit.rule as usize) else {
                         continue;
                     };
@@ -177,6 +179,42 @@ impl Index {
             }),
             (None, None) => Ok(None),
         }
+    }
+}
+
+impl Values {
+    fn new(rules: &[Rule], identity: Identity) -> Self {
+        let hits =
+            || named(rules, identity).map(|(value, hit)| (hash_of(std::iter::once(value)), hit));
+        let mut hashes: Vec<u64> = hits().map(|(hash, _)| hash).collect();
+        hashes.sort_unstable();
+        let mut shared: HashMap<u64, Vec<Hit>> = hashes
+            .windows(2)
+            .filter(|pair| pair[0] == pair[1])
+            .map(|pair| (pair[0], Vec::new()))
+            .collect();
+        let mut unique = HashTable::new();
+        unique.reserve(hashes.len(), |_| {
+            unreachable!("an empty table has nothing to move")
+        });
+        drop(hashes);
+        for (hash, hit) in hits() {
+            match shared.get_mut(&hash) {
+                Some(hits) => hits.push(hit),
+                // There is room for all, so nothing is hashed again.
+                None => {
+                    unique.insert_unique(hash, hit, |_| 0);
+                }
+            }
+        }
+        Self { unique, shared }
+    }
+
+    /// Where a value may stand: its hash does, so each has to be looked at.
+    fn hits(&self, value: &str) -> impl Iterator<Item = &Hit> {
+        let hash = hash_of(std::iter::once(value));
+        let shared = self.shared.get(&hash).into_iter().flatten();
+        self.unique.iter_hash(hash).chain(shared)
     }
 }
 

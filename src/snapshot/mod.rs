@@ -271,6 +271,14 @@ impl<'s> Match<'s> {
         }
     }
 
+    /// The name as the Profile holds it. A config itself bears the name under which its content was met first.
+    #[must_use]
+    pub fn config_name(&self, name: &str) -> Option<&'s str> {
+        let names = &self.binding.names;
+        let place = names.binary_search_by(|one| (*one.name).cmp(name)).ok()?;
+        Some(&names.get(place)?.name)
+    }
+
     /// The config of this name, and whether it may be fetched.
     #[must_use]
     pub fn link(&self, name: &str) -> Option<(&'s Arc<Config>, bool)> {

@@ -388,6 +388,75 @@ fn the_base_url_is_no_part_of_an_id() {
 }
 
 #[test]
+fn what_filters_make_of_the_base_url_tells_configs_apart() {
+    // Both filters leave the URL alone that ids are made with.
+    let config = |to: &str| format!("\"{{{{ base_url|replace('http://', '{to}') }}}}/x\"");
+    let https = snapshot(&with_config(&config("https://"), ""));
+    let tftp = snapshot(&with_config(&config("tftp://"), ""));
+    let of = |snapshot: &Snapshot| {
+        let matched = snapshot.find(&labels("")).unwrap();
+        let config = matched.config("c").unwrap();
+        (body(config, &labels("")), config.id)
+    };
+    let ((https, one), (tftp, other)) = (of(&https), of(&tftp));
+    assert_eq!(https, "https://boot.example:8080/x");
+    assert_eq!(tftp, "tftp://boot.example:8080/x");
+    assert_ne!(one, other);
+}
+
+/// Configs `c`, `n0`, `n1`, …, each of which prints those before it that `names` says.
+fn nested(count: usize, exposed: bool, names: impl Fn(usize) -> Vec<usize>) -> String {
+    let mut spec = "  additionalContent:\n".to_owned();
+    for number in 0..count {
+        let mut text = "{{ labels.serial }}".to_owned();
+        for other in names(number) {
+            write!(
+                text,
+                "{{% if labels.asset %}}{{{{ n{other} }}}}{{% endif %}}"
+            )
+            .unwrap();
+        }
+        writeln!(
+            spec,
+            "    - {{name: n{number}, exposed: {exposed}, inline: '{text}'}}"
+        )
+        .unwrap();
+    }
+    with_config(&format!("\"{{{{ n{} }}}}\"", count - 1), &spec)
+}
+
+#[test]
+fn configs_stand_in_each_other_a_bounded_number_of_times() {
+    let check = |text: &str, expected: Option<&str>| {
+        let (snapshot, diagnostics) = crate::support::fixture::build(text);
+        let errors: Vec<&str> = (diagnostics.iter())
+            .filter(|one| one.severity() == gitboot::diagnostic::Severity::Error)
+            .map(gitboot::diagnostic::Diagnostic::message)
+            .collect();
+        assert_eq!(errors, expected.into_iter().collect::<Vec<_>>());
+        assert_eq!(snapshot.is_some(), expected.is_none());
+    };
+    let before = |number: usize| number.checked_sub(1).into_iter().collect();
+    for exposed in [false, true] {
+        // `c` itself is the last one.
+        check(&nested(31, exposed, before), None);
+        check(
+            &nested(32, exposed, before),
+            Some("config `c` stands on configs that name each other more than 32 deep"),
+        );
+    }
+    // Each prints the two before it: the tenth would be rendered from more than a hundred.
+    let two_before = |number: usize| (number.saturating_sub(2)..number).collect();
+    check(&nested(5, false, two_before), None);
+    check(
+        &nested(12, false, two_before),
+        Some("config `n8` is made by rendering more than 64 templates"),
+    );
+    // URLs cost nothing.
+    check(&nested(12, true, two_before), None);
+}
+
+#[test]
 fn what_is_not_exposed_has_no_id() {
     let text = with_config(
         "\"{{ hidden }}\"",

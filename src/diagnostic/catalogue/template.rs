@@ -140,3 +140,21 @@ pub fn circle<'a>(at: Location, configs: impl ExactSizeIterator<Item = &'a str>)
         .note("a config's URL holds an id of its content, so that content cannot hold the URL")
         .help_line("fetch one of them under a fixed URL, such as `/v1/boot/{mac}/{name}`")
 }
+
+/// A config that is made of others, which are made of others, and so on for too long.
+#[must_use]
+pub fn configs_too_deep(at: Location, config: &str, depth: usize) -> Diagnostic {
+    let message =
+        format!("config `{config}` stands on configs that name each other more than {depth} deep");
+    Diagnostic::error("template-limit", at, message)
+        .help_line("name the last of them directly, or put what they share into an included file")
+}
+
+/// A config for which too many others are rendered, because their text is inserted.
+#[must_use]
+pub fn configs_too_many(at: Location, config: &str, count: usize) -> Diagnostic {
+    let message = format!("config `{config}` is made by rendering more than {count} templates");
+    Diagnostic::error("template-limit", at, message)
+        .note("a config with `exposed: false` is rendered anew wherever its name stands")
+        .help_line("expose some of them, or put what they share into an included file")
+}
