@@ -340,6 +340,25 @@ fn a_key_counts_when_its_line_allows_it() {
     }
 }
 
+/// Opening a pipe that nobody writes to would wait for ever.
+#[test]
+fn a_pipe_is_no_list() {
+    let signed = Signed::new();
+    signed.key.commit(&signed.repository, &[]);
+    let mut remote = Remote::new(signed.settings()).unwrap();
+    fs::remove_file(signed.list()).unwrap();
+    let made = Command::new("mkfifo").arg(signed.list()).status().unwrap();
+    assert!(made.success());
+    let shown = signed.list().display().to_string();
+    let message = check_with(&mut remote, Some("")).unwrap_err().to_string();
+    assert_eq!(
+        message,
+        format!(
+            "the allowed signers in `{shown}` cannot be read, so nothing new is accepted: it is not a regular file"
+        )
+    );
+}
+
 #[test]
 fn the_list_is_read_again_and_a_refused_commit_with_it() {
     let signed = Signed::new();
@@ -382,16 +401,6 @@ fn the_list_is_read_again_and_a_refused_commit_with_it() {
         )
     );
     assert_eq!(known(&mut remote, &second), unchanged);
-    let made = Command::new("mkfifo").arg(signed.list()).status().unwrap();
-    assert!(made.success());
-    let message = known(&mut remote, &second).unwrap_err().to_string();
-    assert_eq!(
-        message,
-        format!(
-            "the allowed signers in `{shown}` cannot be read, so nothing new is accepted: it is not a regular file"
-        )
-    );
-    fs::remove_file(signed.list()).unwrap();
     signed.allow(&format!("{list}nonsense\n"));
     let message = known(&mut remote, &second).unwrap_err().to_string();
     assert_eq!(
