@@ -28,17 +28,20 @@ const LEAST_GROWTH: usize = 8;
 pub(super) fn too_many_brackets(text: &str, budget: Budget) -> Option<(usize, usize)> {
     let (mut open, mut looks) = (0_usize, 0);
     let (mut document, mut start) = (0, 0);
+    let mut brackets = Brackets::default();
     for (number, line) in text.split('\n').enumerate() {
         if starts_document(line.as_bytes()) {
             open = 0;
             document = start;
+            brackets = Brackets::default();
         }
-        for (offset, byte) in line.bytes().enumerate() {
-            match byte {
-                b'[' | b'{' => open += 1,
-                b']' | b'}' => open = open.saturating_sub(1),
-                _ => continue,
+        brackets.read(line);
+        for (offset, opens) in brackets.of_line.iter().copied() {
+            if !opens {
+                open = open.saturating_sub(1);
+                continue;
             }
+            open += 1;
             if open > MAX_OPEN_BRACKETS {
                 let so_far = text.get(document..start + offset).unwrap_or_default();
                 looks += 1;
@@ -53,6 +56,65 @@ pub(super) fn too_many_brackets(text: &str, budget: Budget) -> Option<(usize, us
         start += line.len() + 1;
     }
     None
+}
+
+/// The brackets of a document, line by line. One that closes counts only where it is certain to be no part of a text or of a
+/// comment: `[ #]` opens and closes nothing. What is doubtful leaves too many open, and then the parser is asked.
+#[derive(Default)]
+struct Brackets {
+    /// Where brackets stand in the line that was read last, and whether each opens something.
+    of_line: Vec<(usize, bool)>,
+    /// A text in quotes goes on in the next line, or so it seems: from there on nothing is certain.
+    lost: bool,
+}
+
+impl Brackets {
+    fn read(&mut self, line: &str) {
+        self.of_line.clear();
+        let line = line.strip_suffix('\r').unwrap_or(line);
+        if self.lost || !self.read_exactly(line) {
+            self.of_line.clear();
+            let brackets = line.bytes().enumerate();
+            let open = brackets.filter(|(_, byte)| matches!(byte, b'[' | b'{'));
+            self.of_line.extend(open.map(|(offset, _)| (offset, true)));
+        }
+    }
+
+    /// Reads a line outside of quotes; false where a quote may be something else, or what looks like one line is several.
+    fn read_exactly(&mut self, line: &str) -> bool {
+        let mut quote = None;
+        let mut escaped = false;
+        // What stands before, and what stands before that without blanks.
+        let (mut before, mut token) = (b' ', b' ');
+        for (offset, byte) in line.bytes().enumerate() {
+            match (quote, byte) {
+                // Other line breaks of YAML: NEL, LS and PS begin with these bytes.
+                (_, b'\r' | 0xC2 | 0xE2) => return false,
+                (Some(_), _) if escaped => escaped = false,
+                (Some(b'"'), b'\\') => escaped = true,
+                (Some(end), _) if byte == end => quote = None,
+                (Some(_), _) => {}
+                (None, b'"' | b'\'') => {
+                    let is_first =
+                        matches!(token, b'[' | b'{' | b',') || (token == b':' && before != b':');
+                    if !is_first {
+                        return false;
+                    }
+                    quote = Some(byte);
+                }
+                (None, b'#') if matches!(before, b' ' | b'\t') => break,
+                (None, b'[' | b'{') => self.of_line.push((offset, true)),
+                (None, b']' | b'}') => self.of_line.push((offset, false)),
+                (None, _) => {}
+            }
+            before = byte;
+            if !matches!(byte, b' ' | b'\t') {
+                token = byte;
+            }
+        }
+        self.lost = quote.is_some();
+        !self.lost
+    }
 }
 
 /// Whether the beginning of a document nests no deeper than a document may, as far as the parser may be asked.
@@ -227,6 +289,39 @@ mod tests {
         let no_document = format!("[{}", "---x,[\n".repeat(600));
         assert!(too_many_brackets(&no_document, BUDGET).is_some());
         assert_eq!(too_many_brackets(&"---\n[\n".repeat(600), BUDGET), None);
+    }
+
+    #[test]
+    fn brackets_that_seem_to_close_close_nothing() {
+        for line in [
+            "[ #]",
+            "[ 'a]',",
+            "[ \"]\",",
+            "[ \"\\\"]\",",
+            "[ !t \"]\",",
+            "[ a\"b, \"]\", c\"d,",
+            "[ \"\n]\",",
+            "[ a:\"[\", #]",
+            "[ #\r[ #",
+        ] {
+            let text = format!("a: {}", format!("{line}\n ").repeat(2_000));
+            assert!(too_many_brackets(&text, BUDGET).is_some(), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_fleet_on_one_line_each_is_asked_about_nothing() {
+        let line =
+            "    - {name: m1, mac: \"52:54:00:00:00:01\", values: {site: 'a]'}}   # rack [1]\n";
+        let text = format!("machines:\n{}", line.repeat(20_000));
+        let mut brackets = Brackets::default();
+        let mut open = 0_i64;
+        for line in text.lines() {
+            brackets.read(line);
+            let change = |(_, opens): &(usize, bool)| if *opens { 1 } else { -1 };
+            open += brackets.of_line.iter().map(change).sum::<i64>();
+            assert_eq!(open, 0, "{line}");
+        }
     }
 
     #[test]
