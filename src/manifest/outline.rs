@@ -93,7 +93,6 @@ impl Brackets {
                 (Some(_), _) if escaped => escaped = false,
                 (Some(b'"'), b'\\') => escaped = true,
                 (Some(end), _) if byte == end => quote = None,
-                (Some(_), _) => {}
                 (None, b'"' | b'\'') => {
                     let is_first =
                         matches!(token, b'[' | b'{' | b',') || (token == b':' && before != b':');
@@ -105,7 +104,7 @@ impl Brackets {
                 (None, b'#') if matches!(before, b' ' | b'\t') => break,
                 (None, b'[' | b'{') => self.of_line.push((offset, true)),
                 (None, b']' | b'}') => self.of_line.push((offset, false)),
-                (None, _) => {}
+                _ => {}
             }
             before = byte;
             if !matches!(byte, b' ' | b'\t') {
