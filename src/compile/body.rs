@@ -5,12 +5,12 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 
 use crate::id::{self, ConfigId, Content};
 use crate::label::Labels;
 use crate::snapshot::{Body, Config, ConfigDir, Link, Rendering, Rule, Scope, Text, is_script};
-use crate::template::{Context, Kind, ProblemKind, Template, ValuePath, look_up, printed_number};
+use crate::template::{Context, Kind, ProblemKind, Template};
 use crate::tree::Revision;
 
 use super::Bound;
@@ -18,13 +18,13 @@ use super::bind::Whom;
 use super::complaint::{Complaint, Complaints, Told};
 use super::content::LoadedBody;
 use super::lint::{Excess, excesses, place};
+use super::media::{is_json, kind_of, sniff};
+use super::mention::mentioned;
 
 /// Stands for the base URL while bodies are rendered for their ids; a NUL is in no URL and in no sensible text.
 const BASE_MARK: &str = "\0gitboot base URL\0";
 /// A base URL for checks of the whole text (RFC 6761 reserves `.invalid`).
 const BASE_EXAMPLE: &str = "http://gitboot.invalid";
-/// The content type of what nothing else is known about (contract, section 3).
-const PLAIN_TEXT: &str = "text/plain; charset=utf-8";
 
 /// Builds bodies, each content once.
 pub(super) struct Bodies<'a> {
@@ -251,7 +251,10 @@ impl<'a> Bodies<'a> {
                 Link::Url(_) => true,
                 Link::Text(config) => config.prints_base_url,
             });
-        let sniffed = || sniff(text.as_deref().unwrap_or_default().as_bytes());
+        let sniffed = || {
+            let text = text.as_deref().unwrap_or_default();
+            sniff(text.replace(BASE_MARK, BASE_EXAMPLE).as_bytes())
+        };
         Ok(Draft {
             is_plain: usage.base_is_plain
                 && linked_texts(template, setting.built).all(|one| one.is_plain),
@@ -460,67 +463,6 @@ fn config_id(
     id::config_id(&draft.content_type, &content)
 }
 
-/// The values and names that a template mentions; all values where a look-up is computed (contract, section 5).
-fn mentioned(template: &Template, scope: &Scope, values: &Value) -> Value {
-    let usage = template.usage();
-    let mut mentioned = Map::new();
-    let is_computed = |one: &ValuePath| one.computed || one.path.is_empty();
-    let values = if usage.values.iter().any(is_computed) {
-        values.clone()
-    } else {
-        let picked = usage.values.iter().filter_map(|one| {
-            let path = serde_json::to_string(&one.path).ok()?;
-            Some((path, look_up(values, &one.path)?.clone()))
-        });
-        Value::Object(picked.collect())
-    };
-    let mut numbers = Vec::new();
-    ambiguous_numbers(&values, &mut Vec::new(), &mut numbers);
-    mentioned.insert("values".to_owned(), values);
-    if !numbers.is_empty() {
-        mentioned.insert("numbers".to_owned(), numbers.into());
-    }
-    let names = [
-        (usage.profile_name, "profile", &*scope.profile),
-        (usage.assignment_name, "assignment", &*scope.assignment),
-        (usage.machine_name, "machine", &*scope.machine),
-    ];
-    for (_, key, name) in names.into_iter().filter(|(is_used, ..)| *is_used) {
-        mentioned.insert(key.to_owned(), name.into());
-    }
-    Value::Object(mentioned)
-}
-
-/// The numbers that templates print in another way than RFC 8785, for which `1` is `1.0` and no integer has more than 53 bits:
-/// each with the way to it and its text.
-fn ambiguous_numbers(value: &Value, path: &mut Vec<String>, found: &mut Vec<Value>) {
-    /// Up to here a double holds every integer (RFC 8785, section 3.2.2.3).
-    const EXACT: u64 = 1 << 53;
-    match value {
-        Value::Number(number) => {
-            let size = number.as_i64().map(i64::unsigned_abs).or(number.as_u64());
-            if size.is_none_or(|size| size > EXACT) {
-                found.push(json!([path, printed_number(number)]));
-            }
-        }
-        Value::Array(items) => {
-            for (index, item) in items.iter().enumerate() {
-                path.push(index.to_string());
-                ambiguous_numbers(item, path, found);
-                path.pop();
-            }
-        }
-        Value::Object(map) => {
-            for (key, value) in map {
-                path.push(key.clone());
-                ambiguous_numbers(value, path, found);
-                path.pop();
-            }
-        }
-        Value::Null | Value::Bool(_) | Value::String(_) => {}
-    }
-}
-
 /// What the names of configs in a template stand for.
 fn links(template: &Template, built: &BTreeMap<&str, Built>) -> Vec<(String, Link)> {
     let link = |one: &Built| {
@@ -561,54 +503,6 @@ fn is_same_for_all(template: &Template, built: &BTreeMap<&str, Built>) -> bool {
             .configs
             .iter()
             .all(|name| built.get(name.as_str()).is_some_and(|one| one.same_for_all))
-}
-
-fn kind_of(content_type: &str) -> Kind {
-    if is_json(content_type) {
-        Kind::Json
-    } else {
-        Kind::Other
-    }
-}
-
-/// Whether a media type is JSON by its name (RFC 6839, section 3.1).
-fn is_json(content_type: &str) -> bool {
-    let essence = content_type
-        .split(';')
-        .next()
-        .unwrap_or("")
-        .trim()
-        .to_ascii_lowercase();
-    essence == "application/json" || essence == "text/json" || essence.ends_with("+json")
-}
-
-/// The content type of a body that nobody names one for (contract, section 3).
-fn sniff(bytes: &[u8]) -> String {
-    let Ok(text) = std::str::from_utf8(bytes) else {
-        return PLAIN_TEXT.to_owned();
-    };
-    let text = text.replace(BASE_MARK, BASE_EXAMPLE);
-    if text
-        .lines()
-        .next()
-        .is_some_and(|first| first.trim_end() == "#cloud-config")
-    {
-        return "text/cloud-config".to_owned();
-    }
-    if text.trim_start().starts_with(['{', '[']) {
-        match serde_json::from_str::<Value>(&text) {
-            Ok(Value::Object(map))
-                if map
-                    .get("ignition")
-                    .is_some_and(|one| one.get("version").is_some()) =>
-            {
-                return "application/vnd.coreos.ignition+json".to_owned();
-            }
-            Ok(_) => return "application/json".to_owned(),
-            Err(_) => {}
-        }
-    }
-    PLAIN_TEXT.to_owned()
 }
 
 fn exposed(built: &BTreeMap<&str, Built>) -> BTreeMap<String, Arc<Config>> {

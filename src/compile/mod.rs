@@ -10,6 +10,8 @@ mod complaint;
 mod content;
 mod files;
 mod lint;
+mod media;
+mod mention;
 mod overlap;
 mod provenance;
 mod rank;
