@@ -2,10 +2,11 @@
 //!
 //! Named Assignments are found by the identity values that the machine sent, classes and defaults by a hash over the values
 //! of their keys, one table for each set of keys. So a look-up costs as much as the machine has identities and the
-//! repository has *sets of keys*; the number of machines and Assignments does not enter.
+//! repository has *sets of keys*; the number of machines and Assignments does not enter. Identity values that stand at many
+//! machines are found like classes ([`Crowds`]).
 
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use hashbrown::HashTable;
@@ -13,14 +14,15 @@ use hashbrown::HashTable;
 use crate::label::{Entry, Identity, Labels};
 
 use super::NoMatch;
+use super::crowd::{CROWD, Crowd, Crowds};
 use super::rule::{Rule, SelectorValues, Tier};
 
 /// Where an identity value leads. The value itself stays in the rule: a table of a million machines holds numbers only.
-#[derive(Clone, Copy, Debug)]
-struct Hit {
-    rule: u32,
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Hit {
+    pub(super) rule: u32,
     /// The place of an entry of its `machines`, or [`SELECTED`].
-    entry: u32,
+    pub(super) entry: u32,
 }
 
 /// Stands for a rule that selects by an identity key without `machines`.
@@ -30,18 +32,27 @@ const SELECTED: u32 = u32::MAX;
 pub(super) struct Index {
     /// By identity key, in the order of [`Identity::ALL`].
     named: [Values; 4],
+    crowds: Crowds,
     classes: Vec<KeySet>,
     defaults: Vec<KeySet>,
 }
 
 /// Where the values of one identity key lead, by their hashes.
 #[derive(Debug, Default)]
-struct Values {
+pub(super) struct Values {
     /// Those that stand in one place alone, as nearly all do.
     unique: HashTable<Hit>,
-    /// Those that stand in several. A table of equal hashes is searched from its start for each, and an asset tag that
-    /// a vendor left as it was may stand at every machine.
-    shared: HashMap<u64, Vec<Hit>>,
+    /// Those that stand in several: a table of equal hashes is searched from its start for each.
+    shared: HashMap<u64, Shared>,
+}
+
+/// Where a value leads that stands in several places.
+#[derive(Debug, Default)]
+struct Shared {
+    /// Those that are looked at one by one.
+    few: Vec<Hit>,
+    /// Those that are found by [`Crowds`].
+    crowds: Box<[Crowd]>,
 }
 
 /// The rules that select by the same keys.
@@ -64,6 +75,11 @@ type Rank<'s> = (Reverse<i16>, Reverse<usize>, usize, usize, usize, &'s str);
 
 impl Index {
     pub(super) fn new(rules: &[Rule]) -> Self {
+        Self::with_crowd(rules, CROWD)
+    }
+
+    /// The same, with another limit for what is a crowd.
+    fn with_crowd(rules: &[Rule], limit: usize) -> Self {
         let mut index = Self::default();
         for (number, rule) in rules.iter().enumerate() {
             let number = u32::try_from(number)
@@ -77,6 +93,7 @@ impl Index {
         for identity in Identity::ALL {
             index.named[identity as usize] = Values::new(rules, identity);
         }
+        index.crowds = Crowds::gather(rules, &mut index.named, limit);
         index
     }
 
@@ -114,7 +131,7 @@ impl Index {
             for value in labels.identities(identity) {
                 for hit in values.hits(value) {
                     let (number, place) = (hit.rule as usize, hit.entry as usize);
-                    let entry = rules.get(number).and_then(|rule| rule.entries.get(place));
+                    let entry = hit.entry(rules);
                     if entry
                         .is_some_and(|one| one.identities().of(identity).any(|own| own == value))
                     {
@@ -131,54 +148,168 @@ impl Index {
         rules: &'s [Rule],
         labels: &Labels,
     ) -> Result<Option<Found<'s>>, NoMatch<'s>> {
-        let mut best: Option<(Rank<'s>, Found<'s>)> = None;
-        let mut contradicted: Option<&'s Rule> = None;
+        let mut search = Search {
+            rules,
+            labels,
+            best: None,
+            contradicted: None,
+            is_crowded: false,
+        };
         for identity in Identity::ALL {
             let values = &self.named[identity as usize];
             for (position, value) in labels.identities(identity).enumerate() {
-                for hit in values.hits(value) {
-                    let Some(rule) = rules.get(hit.rule as usize) else {
-                        continue;
-                    };
-                    let place = (hit.entry != SELECTED).then_some(hit.entry as usize);
-                    let entry = place.and_then(|place| rule.entries.get(place));
-                    if !names(rule, entry, identity, value) {
-                        continue;
-                    }
-                    if entry.is_some_and(|entry| entry.identities().are_contradicted(labels)) {
-                        contradicted = contradicted.or(Some(rule));
-                        continue;
-                    }
-                    if !rule.accepts(labels) {
-                        continue;
-                    }
-                    let matched = (identity, position);
-                    let (strongest, position) =
-                        strongest_selected(rule, labels).map_or(matched, |one| one.min(matched));
-                    let rank = (
-                        Reverse(rule.priority),
-                        Reverse(rule.keys()),
-                        strongest as usize,
-                        position,
-                        place.unwrap_or(0),
-                        rule.name.as_ref(),
-                    );
-                    if best
-                        .as_ref()
-                        .is_none_or(|(other, _)| beats(&rank, other, rule))
-                    {
-                        best = Some((rank, Found { rule, entry: place }));
-                    }
+                let (hits, crowds) = values.stands(value);
+                for hit in hits {
+                    search.look_at(*hit, identity, position, value);
                 }
+                search.is_crowded |= !crowds.is_empty();
             }
         }
-        match (best, contradicted) {
+        if search.is_crowded {
+            self.crowds.each(labels, |hit| search.look_at_any(hit));
+            if search.best.is_none() && search.contradicted.is_none() {
+                search.contradicted = self.contradicted_in_crowds(rules, labels);
+            }
+        }
+        match (search.best, search.contradicted) {
             (Some((_, found)), _) => Ok(Some(found)),
             (None, Some(rule)) => Err(NoMatch::IdentityConflict {
                 assignment: &rule.name,
             }),
             (None, None) => Ok(None),
         }
+    }
+
+    /// A rule with an entry that a crowded value leads to and another key contradicts.
+    fn contradicted_in_crowds<'s>(&self, rules: &'s [Rule], labels: &Labels) -> Option<&'s Rule> {
+        for identity in Identity::ALL {
+            let values = &self.named[identity as usize];
+            for value in labels.identities(identity) {
+                for crowd in values.stands(value).1 {
+                    for hit in &crowd.hits {
+                        count_look();
+                        let rule = rules.get(hit.rule as usize)?;
+                        let Some(entry) = hit.entry(rules) else {
+                            // Nor has any other of this crowd one.
+                            break;
+                        };
+                        if !lists(entry, identity, value) {
+                            continue;
+                        }
+                        if entry.identities().are_contradicted(labels) {
+                            return Some(rule);
+                        }
+                        // Then nothing contradicts the others either. Few match by a value that stands in few places.
+                        if self.matches_by_crowds(entry, labels) {
+                            break;
+                        }
+                    }
+                }
+            }
+        }
+        None
+    }
+
+    /// Whether of every key that the machine sent and the entry lists they have a crowded value in common.
+    fn matches_by_crowds(&self, entry: &Entry, labels: &Labels) -> bool {
+        Identity::ALL.into_iter().all(|identity| {
+            let values = &self.named[identity as usize];
+            let mut sent = labels.identities(identity);
+            sent.len() == 0
+                || entry.identities().of(identity).next().is_none()
+                || sent.any(|value| {
+                    lists(entry, identity, value) && !values.stands(value).1.is_empty()
+                })
+        })
+    }
+}
+
+/// The best match for a machine so far.
+struct Search<'s, 'l> {
+    rules: &'s [Rule],
+    labels: &'l Labels,
+    best: Option<(Rank<'s>, Found<'s>)>,
+    contradicted: Option<&'s Rule>,
+    /// Whether one of the values so far is crowded, so that not everything was looked at that it leads to.
+    is_crowded: bool,
+}
+
+impl<'s> Search<'s, '_> {
+    /// Looks at a place where a value may stand that was sent at this position.
+    fn look_at(&mut self, hit: Hit, identity: Identity, position: usize, value: &str) {
+        count_look();
+        let Some(rule) = self.rules.get(hit.rule as usize) else {
+            return;
+        };
+        let entry = hit.entry(self.rules);
+        if !names(rule, entry, identity, value) {
+            return;
+        }
+        let mut matched = (identity, position);
+        if self.is_crowded
+            && let Some(entry) = entry
+        {
+            // A stronger value may be the crowded one.
+            matched = strongest_listed(entry, self.labels).unwrap_or(matched);
+        }
+        self.take(hit, rule, entry, matched);
+    }
+
+    /// Looks at a place that some of the values lead to; whether it matches.
+    fn look_at_any(&mut self, hit: Hit) -> bool {
+        count_look();
+        let Some(rule) = self.rules.get(hit.rule as usize) else {
+            return false;
+        };
+        let entry = hit.entry(self.rules);
+        let matched = match entry {
+            Some(entry) => strongest_listed(entry, self.labels),
+            None => strongest_selected(rule, self.labels),
+        };
+        matched.is_some_and(|matched| self.take(hit, rule, entry, matched))
+    }
+
+    /// Takes what a value has in common with the machine if nothing else stands against it; whether that is so.
+    fn take(
+        &mut self,
+        hit: Hit,
+        rule: &'s Rule,
+        entry: Option<&Entry>,
+        matched: (Identity, usize),
+    ) -> bool {
+        if entry.is_some_and(|entry| entry.identities().are_contradicted(self.labels)) {
+            self.contradicted = self.contradicted.or(Some(rule));
+            return false;
+        }
+        if !rule.accepts(self.labels) {
+            return false;
+        }
+        let (strongest, position) =
+            strongest_selected(rule, self.labels).map_or(matched, |one| one.min(matched));
+        let place = (hit.entry != SELECTED).then_some(hit.entry as usize);
+        let rank = (
+            Reverse(rule.priority),
+            Reverse(rule.keys()),
+            strongest as usize,
+            position,
+            place.unwrap_or(0),
+            rule.name.as_ref(),
+        );
+        let best = self.best.as_ref();
+        if best.is_none_or(|(other, _)| beats(&rank, other, rule)) {
+            self.best = Some((rank, Found { rule, entry: place }));
+        }
+        true
+    }
+}
+
+impl Hit {
+    /// The entry of `machines`, unless its rule selects without.
+    pub(super) fn entry(self, rules: &[Rule]) -> Option<&Entry> {
+        rules
+            .get(self.rule as usize)?
+            .entries
+            .get(self.entry as usize)
     }
 }
 
@@ -188,10 +319,10 @@ impl Values {
             || named(rules, identity).map(|(value, hit)| (hash_of(std::iter::once(value)), hit));
         let mut hashes: Vec<u64> = hits().map(|(hash, _)| hash).collect();
         hashes.sort_unstable();
-        let mut shared: HashMap<u64, Vec<Hit>> = hashes
+        let mut shared: HashMap<u64, Shared> = hashes
             .windows(2)
             .filter(|pair| pair[0] == pair[1])
-            .map(|pair| (pair[0], Vec::new()))
+            .map(|pair| (pair[0], Shared::default()))
             .collect();
         let mut unique = HashTable::new();
         unique.reserve(hashes.len(), |_| {
@@ -200,7 +331,7 @@ impl Values {
         drop(hashes);
         for (hash, hit) in hits() {
             match shared.get_mut(&hash) {
-                Some(hits) => hits.push(hit),
+                Some(shared) => shared.few.push(hit),
                 // There is room for all, so nothing is hashed again.
                 None => {
                     unique.insert_unique(hash, hit, |_| 0);
@@ -210,11 +341,54 @@ impl Values {
         Self { unique, shared }
     }
 
-    /// Where a value may stand: its hash does, so each has to be looked at.
-    fn hits(&self, value: &str) -> impl Iterator<Item = &Hit> {
+    /// The hashes that lead to more places than this.
+    pub(super) fn crowded(&self, limit: usize) -> impl Iterator<Item = u64> {
+        let crowded = self.shared.iter();
+        let crowded = crowded.filter(move |(_, shared)| shared.few.len() > limit);
+        crowded.map(|(hash, _)| *hash)
+    }
+
+    /// Where a hash leads that is shared.
+    pub(super) fn at(&self, hash: u64) -> &[Hit] {
+        self.shared
+            .get(&hash)
+            .map_or(&[], |shared| shared.few.as_slice())
+    }
+
+    /// Puts the hits of this hash into crowds, one for each key that is given for them; those without stay.
+    pub(super) fn move_out<K: Ord>(&mut self, hash: u64, key: impl Fn(&Hit) -> Option<K>) {
+        let Some(shared) = self.shared.get_mut(&hash) else {
+            return;
+        };
+        let mut crowds: BTreeMap<K, Vec<Hit>> = BTreeMap::new();
+        shared.few.retain(|hit| match key(hit) {
+            Some(key) => {
+                crowds.entry(key).or_default().push(*hit);
+                false
+            }
+            None => true,
+        });
+        shared.few.shrink_to_fit();
+        let crowds = crowds.into_values().map(|mut hits| {
+            hits.shrink_to_fit();
+            Crowd { hits }
+        });
+        shared.crowds = crowds.collect();
+    }
+
+    /// Where a value may stand: its hash does, so each has to be looked at; and the crowds that it may be in.
+    fn stands(&self, value: &str) -> (impl Iterator<Item = &Hit>, &[Crowd]) {
         let hash = hash_of(std::iter::once(value));
-        let shared = self.shared.get(&hash).into_iter().flatten();
-        self.unique.iter_hash(hash).chain(shared)
+        let shared = self.shared.get(&hash);
+        let few = shared.into_iter().flat_map(|shared| &shared.few);
+        let crowds = shared.map_or(&[][..], |shared| &shared.crowds);
+        (self.unique.iter_hash(hash).chain(few), crowds)
+    }
+
+    /// All places where a value may stand, however many: not for requests.
+    fn hits(&self, value: &str) -> impl Iterator<Item = &Hit> {
+        let (few, crowds) = self.stands(value);
+        few.chain(crowds.iter().flat_map(|crowd| &crowd.hits))
     }
 }
 
@@ -259,9 +433,13 @@ fn strongest(rule: &Rule) -> Option<(Identity, &SelectorValues)> {
 /// Whether a hit really stands for this value; hashes alone may be equal.
 fn names(rule: &Rule, entry: Option<&Entry>, identity: Identity, value: &str) -> bool {
     match entry {
-        Some(entry) => entry.identities().of(identity).any(|own| own == value),
+        Some(entry) => lists(entry, identity, value),
         None => strongest(rule).is_some_and(|(_, selector)| selector.contains(value)),
     }
+}
+
+fn lists(entry: &Entry, identity: Identity, value: &str) -> bool {
+    entry.identities().of(identity).any(|own| own == value)
 }
 
 /// Whether one rank is before another. The place of an entry counts within one Assignment only; between two, the name does.
@@ -289,6 +467,15 @@ fn strongest_selected(rule: &Rule, labels: &Labels) -> Option<(Identity, usize)>
     selected.min()
 }
 
+/// The strongest identity key by which an entry matches, and where in the request its value stands.
+fn strongest_listed(entry: &Entry, labels: &Labels) -> Option<(Identity, usize)> {
+    Identity::ALL.into_iter().find_map(|identity| {
+        let mut sent = labels.identities(identity);
+        let position = sent.position(|value| lists(entry, identity, value))?;
+        Some((identity, position))
+    })
+}
+
 fn add_class(sets: &mut Vec<KeySet>, number: u32, rule: &Rule) {
     let same_keys = |set: &KeySet| {
         set.keys
@@ -312,7 +499,7 @@ fn add_class(sets: &mut Vec<KeySet>, number: u32, rule: &Rule) {
 }
 
 /// Calls back with the hash of every combination of one value per key; the manifest room bounds how many there are.
-fn for_each_combination(rule: &Rule, mut each: impl FnMut(u64)) {
+pub(super) fn for_each_combination(rule: &Rule, mut each: impl FnMut(u64)) {
     let mut picks = vec![0_usize; rule.selectors.len()];
     loop {
         let values = rule
@@ -336,7 +523,7 @@ fn for_each_combination(rule: &Rule, mut each: impl FnMut(u64)) {
     }
 }
 
-fn hash_of<'a>(values: impl Iterator<Item = &'a str>) -> u64 {
+pub(super) fn hash_of<'a>(values: impl Iterator<Item = &'a str>) -> u64 {
     // The keys of this hash are fixed, but so is what is in the tables: only a commit can put something there, and every
     // hit is compared in full.
     let mut hasher = DefaultHasher::new();
@@ -374,3 +561,13 @@ fn find_class<'s>(sets: &[KeySet], rules: &'s [Rule], labels: &Labels) -> Option
     }
     best.map(|rule| Found { rule, entry: None })
 }
+
+/// Counts the places that are looked at, for the tests that hold them to be few.
+#[cfg(not(test))]
+fn count_look() {}
+
+#[cfg(test)]
+use tests::count_look;
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,7 @@
 //! The compiled, indexed, immutable result: who gets what, answered without a lock and without a look at the fleet's size.
 
 mod config;
+mod crowd;
 mod explain;
 mod index;
 mod recipe;
