@@ -154,6 +154,9 @@ pub(super) struct HttpLimits {
     /// How long a connection may do nothing
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = positive_duration)]
     idle_timeout: Duration,
+    /// How long one request may take, from its first byte until its answer has left
+    #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = positive_duration)]
+    request_timeout: Duration,
     /// The number of connections; more wait
     #[arg(long, value_name = "COUNT", default_value_t = http::Limits::default().max_connections)]
     max_connections: usize,
@@ -241,6 +244,7 @@ pub(super) fn settings(
             max_header_bytes: http_limits.max_header_bytes,
             header_timeout: http_limits.header_timeout,
             idle_timeout: http_limits.idle_timeout,
+            request_timeout: http_limits.request_timeout,
             max_connections: http_limits.max_connections,
             max_connections_per_address: http_limits.max_connections_per_address,
         },

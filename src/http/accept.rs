@@ -8,7 +8,7 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use ::http::header::{CONNECTION, EXPECT};
+use ::http::header::{CONNECTION, EXPECT, TRANSFER_ENCODING};
 use ::http::uri::Authority;
 use ::http::{HeaderValue, Request, Uri};
 use bytes::Bytes;
@@ -47,6 +47,8 @@ pub struct Limits {
     pub header_timeout: Duration,
     /// How long a connection may do nothing.
     pub idle_timeout: Duration,
+    /// How long one request may take, from the first byte of its header until its answer is handed to the system.
+    pub request_timeout: Duration,
     /// The connections in all.
     pub max_connections: usize,
     /// The connections of one address, proxies excepted.
@@ -62,6 +64,8 @@ impl Default for Limits {
             header_timeout: Duration::from_secs(10),
             // More than the ten seconds for which iPXE keeps a connection in its pool.
             idle_timeout: Duration::from_secs(30),
+            // The largest file that a commit may hold unless told otherwise, 4 MiB, at 14 kB/s.
+            request_timeout: Duration::from_mins(5),
             // A rack row that is switched on at once, below the usual limit of open files in a service.
             max_connections: 16_384,
             // A whole site behind one translated address, and still a sixty-fourth of all.
@@ -278,7 +282,7 @@ impl Door {
     }
 
     fn deadline(&self, activity: &Activity) -> Instant {
-        activity.deadline(self.limits.header_timeout, self.limits.idle_timeout)
+        activity.deadline(&self.limits)
     }
 }
 
@@ -362,12 +366,14 @@ where
 {
     let (mut parts, body) = request.into_parts();
     let is_drained = drain(body, parts.headers.contains_key(EXPECT)).await;
+    // Who sends a length beside it disagrees with somebody about where the body ends, and hyper does not tell.
+    let may_be_framed_twice = parts.headers.contains_key(TRANSFER_ENCODING);
     activity.request_read();
     parts.extensions.insert(arrival);
     parts.uri = origin_form(&parts.uri);
     let request = Request::from_parts(parts, Empty::new());
     let mut response = service.call(request).await?;
-    if !is_drained {
+    if !is_drained || may_be_framed_twice {
         let close = HeaderValue::from_static("close");
         response.headers_mut().insert(CONNECTION, close);
     }

@@ -1,8 +1,11 @@
 //! What connections may take, and how they end.
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{Server, settings};
+use super::{MAC, Server, config, settings, snapshot};
 use crate::support::http::{Client, DEADLINE};
 use gitboot::http::Limits;
 
@@ -55,6 +58,36 @@ fn an_idle_connection_is_kept_for_longer_than_a_header_may_take() {
     assert_eq!(client.get("/health").status, 200);
     let kept = kept(client, since);
     assert!((LONG..DEADLINE / 2).contains(&kept), "{kept:?}");
+}
+
+#[test]
+fn an_answer_has_to_be_taken_in_time() {
+    // Much more than is taken until the end.
+    let large = config("large", &"x".repeat(64 << 20));
+    let mut server = server(Limits {
+        idle_timeout: DEADLINE,
+        request_timeout: LONG,
+        ..Limits::default()
+    });
+    server.publish(snapshot("one", MAC, None, &[Arc::clone(&large)]));
+    let request = format!("GET /config/{} HTTP/1.1\r\nHost: a\r\n\r\n", large.id);
+    let mut slow = TcpStream::connect(server.address).unwrap();
+    slow.set_read_timeout(Some(DEADLINE)).unwrap();
+    let since = Instant::now();
+    slow.write_all(request.as_bytes()).unwrap();
+    let mut quick = server.connect();
+    // One request after another is no long one.
+    assert_eq!(quick.get("/health").status, 200);
+    while server.door.connections() > 1 {
+        slow.read_exact(&mut [0; 1 << 10]).unwrap();
+        assert_eq!(quick.get("/health").status, 200);
+        assert!(
+            since.elapsed() < DEADLINE / 2,
+            "the answer is still under way"
+        );
+    }
+    assert!(since.elapsed() >= LONG);
+    assert_eq!(quick.get("/health").status, 200);
 }
 
 #[test]

@@ -5,11 +5,14 @@ mod configs;
 mod exact;
 mod exchange;
 mod flight;
+mod fuzz;
 mod hostile;
 mod limits;
 mod odd;
 mod protocol;
 mod scripts;
+mod shapes;
+mod siege;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::SocketAddr;
@@ -30,7 +33,7 @@ use gitboot::tree::Revision;
 use crate::support::http::{Client, Response};
 
 /// A server on a port of its own; it ends when dropped.
-struct Server {
+pub(crate) struct Server {
     address: SocketAddr,
     door: Arc<Door>,
     publisher: Publisher,
@@ -54,7 +57,7 @@ fn settings() -> Settings {
 }
 
 impl Server {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         Self::with(settings(), Limits::default())
     }
 
@@ -87,7 +90,7 @@ impl Server {
         }
     }
 
-    fn connect(&self) -> Client {
+    pub(crate) fn connect(&self) -> Client {
         Client::connect(self.address)
     }
 
@@ -95,7 +98,7 @@ impl Server {
         self.connect().get(target)
     }
 
-    fn publish(&mut self, snapshot: Snapshot) {
+    pub(crate) fn publish(&mut self, snapshot: Snapshot) {
         self.publisher.publish(snapshot, Moment::now());
     }
 }

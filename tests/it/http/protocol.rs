@@ -43,8 +43,11 @@ fn chunked_bodies_are_thrown_away_too() {
     client.send(
         "POST /ipxe HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\na=b\r\n0\r\n\r\n",
     );
-    assert_eq!(client.response().status, 405);
-    assert_eq!(client.get("/health").status, 200);
+    let response = client.response();
+    assert_eq!(response.status, 405);
+    // Where a proxy in front may have seen another end of the body, the next request is not what it seems.
+    assert_eq!(response.header("connection"), Some("close"));
+    client.end();
 }
 
 #[test]

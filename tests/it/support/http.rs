@@ -107,6 +107,14 @@ impl Client {
         let _ = self.stream.read_to_end(&mut Vec::new());
     }
 
+    /// Reads whatever comes until the end.
+    pub(crate) fn rest(&mut self) -> Vec<u8> {
+        let mut rest = Vec::new();
+        // A reset is an end too.
+        let _ = self.stream.read_to_end(&mut rest);
+        rest
+    }
+
     /// Reads a response, or `None` when the server closes the connection without one.
     pub(crate) fn try_response(&mut self) -> Option<Response> {
         let is_over = self.stream.fill_buf().map_or(true, <[u8]>::is_empty);

@@ -37,6 +37,15 @@ impl Process {
         Self::spawn(command.stdout(stdout)).unwrap()
     }
 
+    /// The same with room for so many open files.
+    pub(crate) fn start_with_files(files: usize, args: &[&str]) -> Self {
+        let mut command = Command::new("sh");
+        let script = format!("ulimit -n {files} && exec \"$0\" \"$@\"");
+        command.args(["-c", &script, env!("CARGO_BIN_EXE_gitboot")]);
+        command.args(args).env_clear().stdout(Stdio::null());
+        Self::spawn(&mut command).unwrap()
+    }
+
     /// The same as another user; `None` when that user may not run the program where it is. Only root can.
     pub(crate) fn start_as(user: u32, args: &[&str]) -> Option<Self> {
         let mut command = Command::new(env!("CARGO_BIN_EXE_gitboot"));
