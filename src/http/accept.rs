@@ -254,7 +254,12 @@ impl Door {
         );
         let mut closing = self.closing.subscribe();
         let mut is_closing = false;
-        let mut pause = pin!(tokio::time::sleep(self.limits.header_timeout));
+        let Limits {
+            header_timeout,
+            request_timeout,
+            ..
+        } = self.limits;
+        let mut pause = pin!(tokio::time::sleep(header_timeout.min(request_timeout)));
         loop {
             tokio::select! {
                 result = connection.as_mut() => {
@@ -269,8 +274,8 @@ impl Door {
                     if deadline <= now {
                         return;
                     }
-                    // A header that begins meanwhile has a nearer deadline, so look again by then.
-                    let next = deadline.min(now + self.limits.header_timeout);
+                    // A request that begins meanwhile has a nearer deadline, so look again by then.
+                    let next = deadline.min(now + header_timeout.min(request_timeout));
                     pause.as_mut().reset(next.into());
                 }
                 () = closed(&mut closing), if !is_closing => {

@@ -292,8 +292,8 @@ fn fleets(size: usize) -> Vec<(&'static str, Vec<Rule>)> {
     let twice = |n: usize| entry(&[(Uuid, &uuid(n)), (Serial, "HOT"), (Asset, "HOT")]);
     let sites = |entries: &dyn Fn(usize) -> Vec<Entry>, identity: Option<(&str, &str)>| {
         let rules = (0..size).map(|n| {
-            let site = format!("s{n}");
-            let values = [site.as_str()];
+            let own = format!("s{n}");
+            let values = [own.as_str()];
             let mut selectors = vec![("site", &values[..])];
             let asked = identity.map(|(key, value)| (key, [value]));
             selectors.extend(asked.iter().map(|(key, value)| (*key, &value[..])));

@@ -272,7 +272,7 @@ fn bare(bytes: &[u8]) -> String {
     let mut decoded = Vec::new();
     gitboot::label::decode_percent(&String::from_utf8_lossy(bytes), &mut decoded);
     let text = String::from_utf8_lossy(&decoded).to_ascii_lowercase();
-    text.chars().filter(|c| c.is_ascii_alphanumeric()).collect()
+    text.chars().filter(char::is_ascii_alphanumeric).collect()
 }
 
 fn check(bytes: &[u8]) -> Result<(), TestCaseError> {

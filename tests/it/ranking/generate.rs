@@ -8,13 +8,13 @@ use serde_json::{Value, json};
 
 use super::model::{Assignment, Choice, Entry, Keys, Machine, Profile, Repository};
 
-const UUIDS: [&str; 3] = [
+pub(super) const UUIDS: [&str; 3] = [
     "10000000-0000-4000-8000-00000000000a",
     "20000000-0000-4000-8000-00000000000b",
     "30000000-0000-4000-8000-00000000000c",
 ];
 const SERIALS: [&str; 3] = ["SN1", "SN2", "SN3"];
-const MACS: [&str; 3] = [
+pub(super) const MACS: [&str; 3] = [
     "52:54:00:00:00:01",
     "52:54:00:00:00:02",
     "52:54:00:00:00:03",

@@ -3,6 +3,7 @@
 mod diff;
 mod generate;
 mod model;
+mod served;
 
 use std::collections::{BTreeMap, BTreeSet};
 
