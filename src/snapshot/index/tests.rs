@@ -234,10 +234,12 @@ fn some_query() -> impl Strategy<Value = String> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases / 4, ..ProptestConfig::default() })]
+
     #[test]
     fn crowds_change_nothing(
         rules in some_rules(),
-        queries in prop::collection::vec(some_query(), 32),
+        queries in prop::collection::vec(some_query(), 16),
     ) {
         let indexes = [0, 1, 4, CROWD, usize::MAX].map(|limit| Index::with_crowd(&rules, limit));
         for query in queries {
