@@ -13,7 +13,7 @@ use super::reply::{Record, Reply};
 use super::request::Asked;
 use super::route::Route;
 use crate::id::ConfigId;
-use crate::label::{LabelError, Labels};
+use crate::label::{Identity, LabelError, Labels, Proven};
 use crate::observe::{self, Answered};
 use crate::publish::{Absence, Publication};
 use crate::render::{self, BaseUrl, RenderError};
@@ -140,6 +140,7 @@ impl<'p> Request<'p> {
                 (Reply::script(body), Record::because("ok"))
             }
             Route::Script => self.script(None, &base),
+            Route::ScriptOfMac(Some(mac)) if self.is_of_another(mac) => not_found("other_machine"),
             Route::ScriptOfMac(Some(mac)) => self.script(Some(mac), &base),
             Route::ScriptOfMac(None) => not_found("malformed_mac"),
             Route::Config(Some(id)) => self.config(*id, &base),
@@ -181,7 +182,31 @@ impl<'p> Request<'p> {
         if !is_open && !self.settings.access.admits(self.asked.client) {
             return Some(forbidden(self.asked.client));
         }
-        None
+        let is_for_all = matches!(
+            route,
+            Route::BootScript | Route::Config(_) | Route::ConfigOfDir { .. }
+        );
+        self.shortcoming()
+            .filter(|_| !is_open && !is_for_all)
+            .map(uncertified)
+    }
+
+    /// Where certificates say who is who: why this client gets nothing that is one machine's own.
+    fn shortcoming(self) -> Option<&'static str> {
+        let _label = self.settings.client_label?;
+        self.asked.arrival.caller.shortcoming()
+    }
+
+    /// Who the client has proven to be, where certificates say that.
+    fn proven(self) -> Option<&'p Proven> {
+        let _label = self.settings.client_label?;
+        self.asked.arrival.caller.proven()
+    }
+
+    /// Whether this MAC of a path is known not to be the client's.
+    fn is_of_another(self, mac: &str) -> bool {
+        let proven = self.proven();
+        proven.is_some_and(|proven| proven.contradicts(Identity::Mac, mac))
     }
 
     /// What URLs start with; `None` for a request without a usable host.
@@ -236,9 +261,10 @@ impl<'p> Request<'p> {
 
     fn labels(self, query: &str, mac: Option<&str>) -> Result<Labels, LabelError> {
         let fixed = &self.settings.fixed_labels;
-        match mac {
-            Some(mac) => Labels::parse_with_mac(query, mac, fixed),
-            None => Labels::parse(query, fixed),
+        match (self.proven(), mac) {
+            (Some(proven), _) => Labels::parse_proven(query, proven, fixed),
+            (None, Some(mac)) => Labels::parse_with_mac(query, mac, fixed),
+            (None, None) => Labels::parse(query, fixed),
         }
     }
 
@@ -308,12 +334,30 @@ impl<'p> Request<'p> {
             Ok(labels) => labels,
             Err(error) => return (bad_labels(&error, &mut record).of(revision), record),
         };
+        if self.is_unproven(config, &labels) {
+            let (reply, refused) = uncertified("unproven_labels");
+            record.reason = refused.reason;
+            record.labels = Some(labels);
+            return (reply.of(revision), record);
+        }
         let reply = match render::config(config, &labels, base) {
             Ok(body) => self.config_body(config, body, &mut record),
             Err(error) => failed(&error, &mut record),
         };
         record.labels = Some(labels);
         (reply.of(revision), record)
+    }
+
+    /// Whether a config would show what it has for a machine that the client has only claimed to be. Machines share the ids
+    /// of such configs.
+    fn is_unproven(self, config: &Config, labels: &Labels) -> bool {
+        let is_claimed = |identity: Identity| {
+            let key = identity.key();
+            config.labels.contains(key) && labels.get(key).is_some()
+        };
+        self.settings.client_label.is_some()
+            && self.proven().is_none()
+            && Identity::ALL.into_iter().any(is_claimed)
     }
 
     fn config_body(self, config: &Config, body: Bytes, record: &mut Record<'_>) -> Reply {
@@ -342,6 +386,10 @@ impl<'p> Request<'p> {
         let reply = match (mac, labels) {
             (None, _) => {
                 record.reason = "malformed_mac";
+                None
+            }
+            (Some(mac), _) if self.is_of_another(mac) => {
+                record.reason = "other_machine";
                 None
             }
             (_, Err(error)) => Some(bad_labels(&error, &mut record)),
@@ -481,6 +529,13 @@ fn forbidden<'p>(client: ClientAddress) -> Answer<'p> {
         "malformed_forwarded_for"
     };
     let line = "this address is not allowed here\n";
+    let reply = Reply::line(StatusCode::FORBIDDEN, line).uncached();
+    (reply, Record::because(reason))
+}
+
+/// The answer to who has not proven to be a machine.
+fn uncertified<'p>(reason: &'static str) -> Answer<'p> {
+    let line = "this needs a client certificate that says which machine it is\n";
     let reply = Reply::line(StatusCode::FORBIDDEN, line).uncached();
     (reply, Record::because(reason))
 }

@@ -44,6 +44,7 @@ fn settings() -> Settings {
         fixed_labels: FixedLabels::default(),
         boot_api: true,
         access: Access::default(),
+        client_label: None,
         boot_script: http::boot_script(10),
         ready_max_age: None,
         max_header_bytes: Limits::default().max_header_bytes,
