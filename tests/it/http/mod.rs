@@ -10,6 +10,7 @@ mod limits;
 mod odd;
 mod protocol;
 mod scripts;
+mod tls;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::SocketAddr;
