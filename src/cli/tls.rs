@@ -15,7 +15,7 @@ use crate::label::Identity;
 #[command(next_help_heading = "TLS")]
 pub(super) struct Tls {
     /// An address to listen on for https, beside --listen; repeatable
-    #[arg(long = "tls-listen", value_name = "ADDRESS", value_parser = address)]
+    #[arg(id = "tls_listen", long = "tls-listen", value_name = "ADDRESS", value_parser = address)]
     listen: Vec<SocketAddr>,
     /// The certificate to show, in PEM: the server's own, its issuers, the root; read again when it changes
     #[arg(long = "tls-cert-file", value_name = "FILE")]

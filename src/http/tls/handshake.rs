@@ -4,7 +4,7 @@ use std::future::pending;
 use std::io;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rustls::pki_types::CertificateDer;
 use rustls::{Error, InvalidMessage};
@@ -152,9 +152,12 @@ async fn other_trust(shown: &mut watch::Receiver<Shown>, trust: u64) {
     }
 }
 
+/// Until when a certificate is good: up to the end of the second that stands in it.
 fn until(certificate: &CertificateDer<'_>) -> SystemTime {
     // One that cannot be read has no time.
-    summary(certificate).map_or(SystemTime::UNIX_EPOCH, |summary| summary.not_after)
+    summary(certificate).map_or(UNIX_EPOCH, |summary| {
+        summary.not_after + Duration::from_secs(1)
+    })
 }
 
 /// Why a handshake failed, in words that say what the client did.

@@ -139,34 +139,41 @@ fn pair(
     provider: &CryptoProvider,
 ) -> Result<CertifiedKey, TlsError> {
     let wrong = |problem| TlsError::new(KEY_FLAG, &settings.key_file, problem);
+    // There are two ways to write a passphrase, neither of which reads as a key.
+    let unusable = |problem| {
+        wrong(if is_encrypted(text) {
+            Problem::EncryptedKey
+        } else {
+            problem
+        })
+    };
     let key = PrivateKeyDer::from_pem_slice(text).map_err(|error| {
-        wrong(match error {
-            pem::Error::NoItemsFound if is_encrypted(text) => Problem::EncryptedKey,
+        unusable(match error {
             pem::Error::NoItemsFound => Problem::NoKey,
             error => broken(&error),
         })
     })?;
-    let key = match provider.key_provider.load_private_key(key) {
-        Ok(key) => key,
-        // The older way to write a passphrase keeps the name of the section.
-        Err(_) if is_encrypted(text) => return Err(wrong(Problem::EncryptedKey)),
-        Err(error) => return Err(wrong(Problem::UnusableKey(error))),
-    };
-    let belongs_to = |certificate: &CertificateDer<'static>| {
-        CertifiedKey::new(vec![certificate.clone()], Arc::clone(&key)).keys_match()
-    };
-    let later = chain
-        .iter()
-        .skip(1)
-        .position(|other| belongs_to(other).is_ok());
-    let pair = CertifiedKey::new(chain.clone(), Arc::clone(&key));
+    let key = provider
+        .key_provider
+        .load_private_key(key)
+        .map_err(|error| unusable(Problem::UnusableKey(error)))?;
+    let pair = CertifiedKey::new(chain, key);
     match pair.keys_match() {
         Ok(()) | Err(Error::InconsistentKeys(InconsistentKeys::Unknown)) => Ok(pair),
-        Err(Error::InconsistentKeys(_)) => Err(wrong(match later {
-            Some(at) => Problem::LaterCertificate(at + 2),
-            None => Problem::OtherKey,
-        })),
+        Err(Error::InconsistentKeys(_)) => Err(wrong(other_key(&pair))),
         Err(error) => Err(cert_error(settings, Problem::Refused(error))),
+    }
+}
+
+/// Whose key it is, where it is not that of the first certificate.
+fn other_key(pair: &CertifiedKey) -> Problem {
+    let is_of = |certificate: &CertificateDer<'static>| {
+        let other = CertifiedKey::new(vec![certificate.clone()], Arc::clone(&pair.key));
+        other.keys_match().is_ok()
+    };
+    match pair.cert.iter().position(is_of) {
+        Some(index) => Problem::LaterCertificate(index + 1),
+        None => Problem::OtherKey,
     }
 }
 

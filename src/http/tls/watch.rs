@@ -30,7 +30,9 @@ pub(super) struct Shown {
 impl fmt::Debug for Shown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // The rest is rustls's and long.
-        f.debug_struct("Shown").field("trust", &self.trust).finish()
+        f.debug_struct("Shown")
+            .field("trust", &self.trust)
+            .finish_non_exhaustive()
     }
 }
 
