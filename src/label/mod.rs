@@ -329,30 +329,34 @@ impl<'f> Builder<'f> {
         Ok(())
     }
 
+    /// Adds what is proven; nothing else of an identity key is there.
+    fn prove(&mut self, proven: &Proven) {
+        let key = Cow::Borrowed(proven.identity().key());
+        let at = self.entries.partition_point(|entry| entry.key <= key);
+        let entry = Sent {
+            key,
+            value: proven.value().to_owned(),
+            fixed: false,
+        };
+        self.entries.insert(at, entry);
+    }
+
     fn finish(mut self) -> Labels {
         if let Some(proven) = self.proven {
-            self.put(Sent {
-                key: Cow::Borrowed(proven.identity().key()),
-                value: proven.value().to_owned(),
-                fixed: false,
-            });
+            self.prove(proven);
         }
         for (key, value) in self.fixed.iter() {
-            self.put(Sent {
+            let at = self.entries.partition_point(|entry| entry.key <= *key);
+            let entry = Sent {
                 key: key.clone(),
                 value: value.clone(),
                 fixed: true,
-            });
+            };
+            self.entries.insert(at, entry);
         }
         Labels {
             entries: self.entries,
         }
-    }
-
-    /// Adds what is nobody's to say in a query, so that nothing of its key is there yet.
-    fn put(&mut self, entry: Sent) {
-        let at = self.entries.partition_point(|other| other.key <= entry.key);
-        self.entries.insert(at, entry);
     }
 }
 

@@ -207,7 +207,7 @@ fn the_log_says_what_is_shown_and_why_something_else_is_not() {
     let (plain, address) = addresses(&mut server);
     server.line_with("published");
     assert_eq!(get(plain, "/health").text(), "ok\n");
-    let served = || {
+    let health = || {
         curl(
             world.folder(),
             &["--cacert", "ca.crt"],
@@ -216,7 +216,7 @@ fn the_log_says_what_is_shown_and_why_something_else_is_not() {
             "/health",
         )
     };
-    assert_eq!(served(), (true, "ok\n".to_owned()));
+    assert_eq!(health(), (true, "ok\n".to_owned()));
 
     // Half of a new pair: noticed by itself, told once, and without effect.
     let next = world.authority.issue("boot.example");
@@ -228,7 +228,7 @@ fn the_log_says_what_is_shown_and_why_something_else_is_not() {
         key.display()
     );
     assert!(line.ends_with(&said), "{line}");
-    assert_eq!(served(), (true, "ok\n".to_owned()));
+    assert_eq!(health(), (true, "ok\n".to_owned()));
     let expired = world.authority.issue_expired("boot.example");
     world.show(&expired);
     server.signal("HUP");
@@ -240,7 +240,7 @@ fn the_log_says_what_is_shown_and_why_something_else_is_not() {
     world.show(&next);
     server.signal("HUP");
     server.line_with(" INFO TLS certificate loaded again ");
-    assert_eq!(served(), (true, "ok\n".to_owned()));
+    assert_eq!(health(), (true, "ok\n".to_owned()));
 
     // A leaf alone is shown, and told.
     fs::write(world.folder().join("tls.crt"), &next.certificate).unwrap();

@@ -175,3 +175,72 @@ fn address(bytes: &[u8]) -> Option<String> {
     let bytes = <[u8; 16]>::try_from(bytes).ok()?;
     Some(std::net::Ipv6Addr::from(bytes).to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use rcgen::{CertificateParams, DnType, KeyPair, SanType};
+
+    fn certificate() -> CertificateDer<'static> {
+        let names = ["boot.example", "10.20.0.2", "fd00::2"].map(str::to_owned);
+        let mut params = CertificateParams::new(names).unwrap();
+        let uri = "urn:uuid:47c6da67-7477-4970-aa03-84e48ff4f6ad";
+        params
+            .subject_alt_names
+            .push(SanType::URI(uri.try_into().unwrap()));
+        params
+            .distinguished_name
+            .push(DnType::CommonName, "52-54-00-AB-CD-EF");
+        let key = KeyPair::generate().unwrap();
+        params.self_signed(&key).unwrap().der().clone()
+    }
+
+    #[test]
+    fn a_certificate_is_shown_by_its_names_and_time() {
+        let summary = summary(&certificate()).unwrap();
+        let names = "boot.example urn:uuid:47c6da67-7477-4970-aa03-84e48ff4f6ad 10.20.0.2 fd00::2";
+        assert_eq!(summary.names, names);
+        assert!(summary.is_root && !summary.is_version_1);
+        assert!(summary.not_before < summary.not_after);
+    }
+
+    #[test]
+    fn each_label_is_read_from_where_it_can_stand() {
+        let value = |identity| {
+            let machine = machine(&certificate(), identity);
+            machine.map(|proven| proven.value().to_owned())
+        };
+        assert_eq!(value(Identity::Mac), Ok("52:54:00:ab:cd:ef".to_owned()));
+        let uuid = "47c6da67-7477-4970-aa03-84e48ff4f6ad".to_owned();
+        assert_eq!(value(Identity::Uuid), Ok(uuid));
+        assert_eq!(value(Identity::Serial), Err(Unusable::Ambiguous));
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let der = CertificateDer::from(bytes);
+            let _ = summary(&der);
+            for identity in Identity::ALL {
+                let _ = machine(&der, identity);
+            }
+        }
+
+        #[test]
+        fn nor_do_broken_certificates(changes in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8), cut in any::<prop::sample::Index>()) {
+            let mut bytes = certificate().to_vec();
+            for (at, byte) in changes {
+                let at = at.index(bytes.len());
+                bytes[at] = byte;
+            }
+            for length in [bytes.len(), cut.index(bytes.len())] {
+                let der = CertificateDer::from(bytes[..length].to_vec());
+                let _ = summary(&der);
+                for identity in Identity::ALL {
+                    let _ = machine(&der, identity);
+                }
+            }
+        }
+    }
+}

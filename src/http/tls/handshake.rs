@@ -56,6 +56,10 @@ impl Acceptor {
                 return None;
             }
         };
+        if self.shown.borrow().trust != shown.trust {
+            self.failed(client, "the authorities of clients have changed meanwhile");
+            return None;
+        }
         let (_, connection) = stream.get_ref();
         let certificate = connection.peer_certificates().and_then(<[_]>::first);
         let session = Session {

@@ -348,7 +348,9 @@ fn connections_do_not_lend_each_other_their_names() {
 
 /// What certificates say, and which machine that is.
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn a_certificate_has_to_say_one_thing() {
+    use Identity::{Asset, Mac, Serial, Uuid};
     let uri = |text: &str| SanType::URI(text.try_into().unwrap());
     let check = |label: Identity, params: CertificateParams, expected: Result<&str, u16>| {
         let world = World::new(label);
@@ -366,7 +368,6 @@ fn a_certificate_has_to_say_one_thing() {
         params.subject_alt_names.push(uri(text));
         params
     };
-    use Identity::{Asset, Mac, Serial, Uuid};
     // In either place, in any spelling, and beside names that can be no such label.
     check(Mac, named(None, &["52-54-00-00-00-0a"]), Ok("a"));
     check(

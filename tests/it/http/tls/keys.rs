@@ -95,6 +95,7 @@ fn what_ipxe_of_2024_speaks_is_spoken_with_an_rsa_certificate() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn a_file_that_cannot_be_used_is_named_with_what_is_wrong() {
     let files = Files::new();
     openssl(
@@ -241,6 +242,17 @@ fn a_file_that_cannot_be_used_is_named_with_what_is_wrong() {
         files.path("clients.pem").display()
     );
     assert!(error.to_string().starts_with(&said), "{error}");
+}
+
+#[test]
+fn one_file_may_hold_everything() {
+    let files = Files::new();
+    let pair = files.server.issue(HOST);
+    let all = format!("{}{}{}", pair.key, pair.certificate, files.server.pem);
+    files.write("tls.crt", &all);
+    files.write("tls.key", &all);
+    let server = Server::start(files.settings(Clients::Anybody));
+    assert_eq!(server.get(&files.client(&VERSIONS), "/health").status, 200);
 }
 
 #[test]

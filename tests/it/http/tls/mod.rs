@@ -159,7 +159,7 @@ impl Server {
             .enable_all()
             .build()
             .unwrap();
-        let _inside = runtime.enter();
+        let inside = runtime.enter();
         let tls = Tls::load(tls).unwrap();
         let here = ["127.0.0.1:0".parse().unwrap()];
         let mut listeners = http::bind(&here).unwrap();
@@ -176,7 +176,7 @@ impl Server {
             runtime.spawn(Arc::clone(&door).serve(listener, service.clone()));
         }
         runtime.spawn(Arc::clone(&tls).watch());
-        drop(_inside);
+        drop(inside);
         Self {
             plain,
             address,

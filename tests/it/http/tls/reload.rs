@@ -123,7 +123,7 @@ fn no_request_fails_while_certificates_are_swapped() {
     let files = Files::new();
     let server = Server::start(files.settings(Clients::Anybody));
     let config = files.client(&VERSIONS);
-    let (over, served) = (AtomicBool::new(false), AtomicUsize::new(0));
+    let (over, answers) = (AtomicBool::new(false), AtomicUsize::new(0));
     std::thread::scope(|scope| {
         for _ in 0..2 {
             scope.spawn(|| {
@@ -131,7 +131,7 @@ fn no_request_fails_while_certificates_are_swapped() {
                 while !over.load(Ordering::Relaxed) {
                     assert_eq!(server.get(&config, "/health").status, 200);
                     assert_eq!(kept.get("/health").status, 200);
-                    served.fetch_add(1, Ordering::Relaxed);
+                    answers.fetch_add(1, Ordering::Relaxed);
                 }
             });
         }
@@ -153,7 +153,7 @@ fn no_request_fails_while_certificates_are_swapped() {
         over.store(true, Ordering::Relaxed);
         ended.unwrap();
     });
-    assert!(served.load(Ordering::Relaxed) > SWAPS);
+    assert!(answers.load(Ordering::Relaxed) > SWAPS);
 }
 
 /// The certificate that the server shows at the moment.
