@@ -36,11 +36,8 @@ pub(super) struct Tls {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum ClientAuth {
-    /// Nobody is asked for a certificate
     None,
-    /// Everybody is asked for one and may have none
     Optional,
-    /// Everybody has to have one
     Required,
 }
 

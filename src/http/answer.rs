@@ -1,5 +1,7 @@
 //! From a request and a publication to an answer: pure, so that it is tested without a socket.
 
+mod certified;
+
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
@@ -13,12 +15,13 @@ use super::reply::{Record, Reply};
 use super::request::Asked;
 use super::route::Route;
 use crate::id::ConfigId;
-use crate::label::{Identity, LabelError, Labels, Proven};
+use crate::label::{LabelError, Labels};
 use crate::observe::{self, Answered};
 use crate::publish::{Absence, Publication};
 use crate::render::{self, BaseUrl, RenderError};
 use crate::snapshot::{Config, Match, NoMatch};
 use crate::tree::Revision;
+use certified::uncertified;
 
 /// The longest request target, in bytes: iPXE sends any length, and 64 labels of 256 bytes fit.
 const MAX_TARGET_BYTES: usize = 16 << 10;
@@ -191,24 +194,6 @@ impl<'p> Request<'p> {
             .map(uncertified)
     }
 
-    /// Where certificates say who is who: why this client gets nothing that is one machine's own.
-    fn shortcoming(self) -> Option<&'static str> {
-        let _label = self.settings.client_label?;
-        self.asked.arrival.caller.shortcoming()
-    }
-
-    /// Who the client has proven to be, where certificates say that.
-    fn proven(self) -> Option<&'p Proven> {
-        let _label = self.settings.client_label?;
-        self.asked.arrival.caller.proven()
-    }
-
-    /// Whether this MAC of a path is known not to be the client's.
-    fn is_of_another(self, mac: &str) -> bool {
-        let proven = self.proven();
-        proven.is_some_and(|proven| proven.contradicts(Identity::Mac, mac))
-    }
-
     /// What URLs start with; `None` for a request without a usable host.
     fn base(self) -> Option<BaseUrl> {
         let arrival = self.asked.arrival;
@@ -346,18 +331,6 @@ impl<'p> Request<'p> {
         };
         record.labels = Some(labels);
         (reply.of(revision), record)
-    }
-
-    /// Whether a config would show what it has for a machine that the client has only claimed to be. Machines share the ids
-    /// of such configs.
-    fn is_unproven(self, config: &Config, labels: &Labels) -> bool {
-        let is_claimed = |identity: Identity| {
-            let key = identity.key();
-            config.labels.contains(key) && labels.get(key).is_some()
-        };
-        self.settings.client_label.is_some()
-            && self.proven().is_none()
-            && Identity::ALL.into_iter().any(is_claimed)
     }
 
     fn config_body(self, config: &Config, body: Bytes, record: &mut Record<'_>) -> Reply {
@@ -529,13 +502,6 @@ fn forbidden<'p>(client: ClientAddress) -> Answer<'p> {
         "malformed_forwarded_for"
     };
     let line = "this address is not allowed here\n";
-    let reply = Reply::line(StatusCode::FORBIDDEN, line).uncached();
-    (reply, Record::because(reason))
-}
-
-/// The answer to who has not proven to be a machine.
-fn uncertified<'p>(reason: &'static str) -> Answer<'p> {
-    let line = "this needs a client certificate that says which machine it is\n";
     let reply = Reply::line(StatusCode::FORBIDDEN, line).uncached();
     (reply, Record::because(reason))
 }

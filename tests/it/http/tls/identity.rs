@@ -28,8 +28,9 @@ spec:
   ipxe: |
     #!ipxe
     echo for {{ machine.name }} site={{ labels.site }} u={{ labels.uuid }} s={{ labels.serial }} m={{ labels.mac }} a={{ labels.asset }}
-    echo {{ secret }} {{ lookup }} {{ config_dir }}
+    echo {{ secret }} {{ lookup }} {{ config_dir }} {{ said }}
   additionalConfig:
+    said: "said {{ labels.uuid ~ labels.serial ~ labels.mac ~ labels.asset }}\n"
     secret: "secret of {{ machine.name }}\n"
     lookup: "{{ values.of[labels.uuid ~ labels.serial ~ labels.mac ~ labels.asset] | default('nobody') }}\n"
   values:
@@ -243,6 +244,10 @@ fn the_labels_of_a_config_are_those_of_the_certificate() {
         };
         assert_eq!(plain(&path_of(&own, 0)), (200, "secret of a\n".to_owned()));
         assert_eq!(plain(id), (200, "nobody\n".to_owned()));
+        // What only repeats what was said tells nothing new.
+        let (status, said) = plain(&path_of(&own, 3));
+        assert_eq!((status, &said), (200, &world.get(&a, &path_of(&own, 3)).1));
+        assert!(said.len() > "said \n".len(), "{said}");
         for target in [
             &mine,
             &theirs,
