@@ -26,7 +26,7 @@
 //! | `snapshot/` | `template`, `label`, `id`, `tree` | |
 //! | `render` | `snapshot`, `template`, `label`, `tree` | |
 //! | `publish/` | `snapshot`, `id`, `diagnostic`, `tree` | `arc_swap` |
-//! | `http/` | `publish`, `render`, `snapshot`, `label`, `id`, `observe`, `poll`, `tree` | `warp`, `hyper`, `hyper_util`, `http_body_util`, `ipnet`, `socket2` |
+//! | `http/` | `publish`, `render`, `snapshot`, `label`, `id`, `observe`, `poll`, `tree` | `warp`, `hyper`, `hyper_util`, `http_body_util`, `ipnet`, `rustls`, `socket2`, `tokio_rustls`, `x509_parser` |
 //! | `observe/` | `label` | `tracing_subscriber` |
 //!
 //! What holds everywhere:

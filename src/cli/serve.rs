@@ -11,11 +11,12 @@ use clap::ValueEnum;
 
 use super::credentials::Credentials;
 use super::limits::TreeLimits;
+use super::tls::Tls;
 use super::units::{address, duration, interval, memory, positive_duration};
 use super::{Misuse, Outcome};
 use crate::compile;
 use crate::diagnostic::Diagnostic;
-use crate::http::{self, Access, Network};
+use crate::http::{self, Access, Network, TlsError};
 use crate::label::FixedLabels;
 use crate::manifest;
 use crate::observe::{self, LogFilter, LogFormat};
@@ -42,6 +43,8 @@ pub(super) struct Args {
     credentials: Credentials,
     #[command(flatten)]
     boot: Boot,
+    #[command(flatten)]
+    tls: Tls,
     #[command(flatten)]
     process: Process,
     #[command(flatten)]
@@ -175,11 +178,15 @@ pub(super) fn run(args: &Args, vars: &[(OsString, OsString)]) -> anyhow::Result<
         repository,
         credentials,
         boot,
+        tls,
         process,
         tree_limits,
         http_limits,
     } = args;
-    let settings = settings(boot, process, http_limits, repository.interval)?;
+    let settings = Settings {
+        tls: tls.settings()?,
+        ..settings(boot, process, http_limits, repository.interval)?
+    };
     let source = source_settings(repository, credentials, tree_limits, vars)?;
     let options = compile::Options {
         allow_empty: repository.allow_empty,
@@ -209,12 +216,20 @@ pub(super) fn start(
         .context("cannot start the runtime")?;
     let result = runtime.block_on(async {
         let retain = settings.retain;
-        let server = Server::bind(settings)?;
+        let server = Server::bind(settings).map_err(or_misuse)?;
         bound(&server.addresses())?;
         server.run(wiring(source, options, retain)?).await
     });
     runtime.shutdown_timeout(GIVE_UP_TIME);
     result.map(|()| Outcome::Good)
+}
+
+/// A file whose content cannot be used is a bad setting; one that cannot be read, a fault of the world.
+fn or_misuse(error: anyhow::Error) -> anyhow::Error {
+    match error.downcast_ref::<TlsError>() {
+        Some(tls) if !tls.is_of_the_world() => Misuse(tls.to_string()).into(),
+        _ => error,
+    }
 }
 
 /// What the flags tell the server.
@@ -227,6 +242,7 @@ pub(super) fn settings(
     let fixed_labels = FixedLabels::parse(&boot.label).map_err(Misuse)?;
     Ok(Settings {
         listen: boot.listen.clone(),
+        tls: None,
         external_url: boot.external_url.clone(),
         fixed_labels,
         boot_attempts: boot.attempts,

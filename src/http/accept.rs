@@ -17,12 +17,14 @@ use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use super::access::Networks;
 use super::listen::Listener;
 use super::request::Arrival;
+use super::tls::{Acceptor, Caller, Session};
 use super::wire::{Activity, Watched};
 
 /// The longest target that gets an answer of ours, in bytes: hyper's own limit. A longer one gets hyper's.
@@ -153,9 +155,9 @@ impl Door {
                     };
                     if let (Some(permit), Some(place)) = (permit, self.place(peer)) {
                         let door = Arc::clone(&self);
-                        let service = service.clone();
+                        let (tls, service) = (listener.tls.clone(), service.clone());
                         tokio::spawn(async move {
-                            door.connection(stream, peer, service).await;
+                            door.accepted(stream, peer, tls, service).await;
                             drop((place, permit));
                         });
                     }
@@ -233,15 +235,48 @@ impl Door {
         }
     }
 
-    async fn connection<S: BootService>(&self, stream: TcpStream, peer: SocketAddr, service: S) {
+    /// A connection from its first byte, with TLS where the listener speaks it.
+    async fn accepted<S: BootService>(
+        &self,
+        stream: TcpStream,
+        peer: SocketAddr,
+        tls: Option<Acceptor>,
+        service: S,
+    ) {
         let Ok(local) = stream.local_addr() else {
             return;
         };
+        let ends = (canonical(peer), canonical(local));
         // Answers are one write each; waiting to fill a packet only delays them.
         let _ = stream.set_nodelay(true);
+        let Some(tls) = tls else {
+            return self
+                .connection(stream, ends, Session::plain(), service)
+                .await;
+        };
+        let mut closing = self.closing.subscribe();
+        let handshake = tls.handshake(stream, ends.0.ip(), self.limits.header_timeout);
+        let shaken = tokio::select! {
+            shaken = handshake => shaken,
+            () = closed(&mut closing) => return,
+        };
+        if let Some((stream, session)) = shaken {
+            self.connection(stream, ends, session, service).await;
+        }
+    }
+
+    /// A connection whose next byte is HTTP's.
+    async fn connection<S: BootService>(
+        &self,
+        stream: impl AsyncRead + AsyncWrite + Unpin,
+        (peer, local): (SocketAddr, SocketAddr),
+        mut session: Session,
+        service: S,
+    ) {
         let activity = Arc::new(Activity::new());
+        let (scheme, caller) = (session.scheme, session.caller.clone());
         let answer = service_fn(|request: Request<Incoming>| {
-            let arrival = arrival_of(&request, canonical(peer), canonical(local));
+            let arrival = arrival_of(&request, peer, local, scheme, &caller);
             answer(request, arrival, &service, &activity)
         });
         let io = TokioIo::new(Watched::new(stream, Arc::clone(&activity)));
@@ -264,7 +299,7 @@ impl Door {
             tokio::select! {
                 result = connection.as_mut() => {
                     if let Err(error) = result {
-                        tracing::debug!(client = %peer.ip().to_canonical(), "connection ended: {error}");
+                        tracing::debug!(client = %peer.ip(), "connection ended: {error}");
                     }
                     return;
                 }
@@ -279,6 +314,10 @@ impl Door {
                     pause.as_mut().reset(next.into());
                 }
                 () = closed(&mut closing), if !is_closing => {
+                    is_closing = true;
+                    connection.as_mut().graceful_shutdown();
+                }
+                () = session.over(), if !is_closing => {
                     is_closing = true;
                     connection.as_mut().graceful_shutdown();
                 }
@@ -325,13 +364,20 @@ fn canonical(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(address.ip().to_canonical(), address.port())
 }
 
-fn arrival_of(request: &Request<Incoming>, peer: SocketAddr, local: SocketAddr) -> Arrival {
+fn arrival_of(
+    request: &Request<Incoming>,
+    peer: SocketAddr,
+    local: SocketAddr,
+    scheme: &'static str,
+    caller: &Caller,
+) -> Arrival {
     let target = request.uri();
     let authority = target.authority().map(Authority::as_str);
     Arrival {
         peer,
         local,
-        scheme: "http",
+        scheme,
+        caller: caller.clone(),
         version: request.version(),
         authority: authority.map(ToOwned::to_owned),
         target_bytes: target_bytes(target),

@@ -1,5 +1,7 @@
 //! From a request and a publication to an answer: pure, so that it is tested without a socket.
 
+mod certified;
+
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
@@ -19,6 +21,7 @@ use crate::publish::{Absence, Publication};
 use crate::render::{self, BaseUrl, RenderError};
 use crate::snapshot::{Config, Match, NoMatch};
 use crate::tree::Revision;
+use certified::uncertified;
 
 /// The longest request target, in bytes: iPXE sends any length, and 64 labels of 256 bytes fit.
 const MAX_TARGET_BYTES: usize = 16 << 10;
@@ -140,6 +143,7 @@ impl<'p> Request<'p> {
                 (Reply::script(body), Record::because("ok"))
             }
             Route::Script => self.script(None, &base),
+            Route::ScriptOfMac(Some(mac)) if self.is_of_another(mac) => not_found("other_machine"),
             Route::ScriptOfMac(Some(mac)) => self.script(Some(mac), &base),
             Route::ScriptOfMac(None) => not_found("malformed_mac"),
             Route::Config(Some(id)) => self.config(*id, &base),
@@ -181,7 +185,13 @@ impl<'p> Request<'p> {
         if !is_open && !self.settings.access.admits(self.asked.client) {
             return Some(forbidden(self.asked.client));
         }
-        None
+        let is_for_all = matches!(
+            route,
+            Route::BootScript | Route::Config(_) | Route::ConfigOfDir { .. }
+        );
+        self.shortcoming()
+            .filter(|_| !is_open && !is_for_all)
+            .map(uncertified)
     }
 
     /// What URLs start with; `None` for a request without a usable host.
@@ -236,9 +246,10 @@ impl<'p> Request<'p> {
 
     fn labels(self, query: &str, mac: Option<&str>) -> Result<Labels, LabelError> {
         let fixed = &self.settings.fixed_labels;
-        match mac {
-            Some(mac) => Labels::parse_with_mac(query, mac, fixed),
-            None => Labels::parse(query, fixed),
+        match (self.proven(), mac) {
+            (Some(proven), _) => Labels::parse_proven(query, proven, fixed),
+            (None, Some(mac)) => Labels::parse_with_mac(query, mac, fixed),
+            (None, None) => Labels::parse(query, fixed),
         }
     }
 
@@ -308,6 +319,12 @@ impl<'p> Request<'p> {
             Ok(labels) => labels,
             Err(error) => return (bad_labels(&error, &mut record).of(revision), record),
         };
+        if self.is_unproven(config, &labels) {
+            let (reply, refused) = uncertified("unproven_labels");
+            record.reason = refused.reason;
+            record.labels = Some(labels);
+            return (reply.of(revision), record);
+        }
         let reply = match render::config(config, &labels, base) {
             Ok(body) => self.config_body(config, body, &mut record),
             Err(error) => failed(&error, &mut record),
@@ -342,6 +359,10 @@ impl<'p> Request<'p> {
         let reply = match (mac, labels) {
             (None, _) => {
                 record.reason = "malformed_mac";
+                None
+            }
+            (Some(mac), _) if self.is_of_another(mac) => {
+                record.reason = "other_machine";
                 None
             }
             (_, Err(error)) => Some(bad_labels(&error, &mut record)),

@@ -7,6 +7,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
 
+use super::tls::{Acceptor, Tls};
+
 /// How many connections may wait to be accepted: the kernel's own default limit, which cuts larger numbers.
 const BACKLOG: i32 = 4096;
 
@@ -15,6 +17,8 @@ const BACKLOG: i32 = 4096;
 pub struct Listener {
     /// The socket.
     pub(super) socket: TcpListener,
+    /// What makes TLS of its connections; `None` for plain HTTP.
+    pub(super) tls: Option<Acceptor>,
     address: SocketAddr,
 }
 
@@ -24,30 +28,44 @@ impl Listener {
     pub fn address(&self) -> SocketAddr {
         self.address
     }
+
+    /// `http` or `https`.
+    #[must_use]
+    pub fn scheme(&self) -> &'static str {
+        if self.tls.is_some() { "https" } else { "http" }
+    }
 }
 
 /// An address that cannot be listened on. The text names the address and the way out.
 #[derive(Debug)]
 pub struct BindError {
+    flag: &'static str,
     address: SocketAddr,
     source: io::Error,
 }
 
 impl fmt::Display for BindError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { address, source } = self;
+        let Self {
+            flag,
+            address,
+            source,
+        } = self;
         write!(f, "cannot listen on `{address}`: ")?;
         match source.kind() {
-            ErrorKind::AddrInUse => f.write_str(
-                "the address is in use; stop what listens there or choose another with `--listen`",
+            ErrorKind::AddrInUse => write!(
+                f,
+                "the address is in use; stop what listens there or choose another with `{flag}`"
             ),
-            ErrorKind::PermissionDenied => f.write_str(
-                "permission denied; ports below 1024 need `CAP_NET_BIND_SERVICE`, or choose another with `--listen`",
+            ErrorKind::PermissionDenied => write!(
+                f,
+                "permission denied; ports below 1024 need `CAP_NET_BIND_SERVICE`, or choose another with `{flag}`"
             ),
-            ErrorKind::AddrNotAvailable => f.write_str(
-                "no interface has this address; choose another with `--listen`",
+            ErrorKind::AddrNotAvailable => write!(
+                f,
+                "no interface has this address; choose another with `{flag}`"
             ),
-            _ => write!(f, "{source}; choose another address with `--listen`"),
+            _ => write!(f, "{source}; choose another address with `{flag}`"),
         }
     }
 }
@@ -61,10 +79,30 @@ impl std::error::Error for BindError {}
 /// # Errors
 /// Names the first address that cannot be listened on.
 pub fn bind(addresses: &[SocketAddr]) -> Result<Vec<Listener>, BindError> {
+    bind_all("--listen", addresses)
+}
+
+/// The same for connections that speak TLS.
+///
+/// # Errors
+/// Names the first address that cannot be listened on.
+pub fn bind_tls(addresses: &[SocketAddr], tls: &Tls) -> Result<Vec<Listener>, BindError> {
+    let mut listeners = bind_all("--tls-listen", addresses)?;
+    for listener in &mut listeners {
+        listener.tls = Some(tls.acceptor());
+    }
+    Ok(listeners)
+}
+
+fn bind_all(flag: &'static str, addresses: &[SocketAddr]) -> Result<Vec<Listener>, BindError> {
     let one = |&address: &SocketAddr| {
         let alone = |other: &SocketAddr| other.is_ipv4() && other.port() == address.port();
         let both = address.port() == 0 || !addresses.iter().any(alone);
-        bind_one(address, both).map_err(|source| BindError { address, source })
+        bind_one(address, both).map_err(|source| BindError {
+            flag,
+            address,
+            source,
+        })
     };
     addresses.iter().map(one).collect()
 }
@@ -85,7 +123,11 @@ fn bind_one(address: SocketAddr, both_families: bool) -> io::Result<Listener> {
     };
     let socket = TcpListener::from_std(socket.into())?;
     let address = socket.local_addr()?;
-    Ok(Listener { socket, address })
+    Ok(Listener {
+        socket,
+        tls: None,
+        address,
+    })
 }
 
 fn open(address: SocketAddr, both_families: bool) -> io::Result<Socket> {

@@ -1,6 +1,6 @@
 //! The boot listener: what machines ask, over HTTP/1.
 //!
-//! [`routes`] is the whole of it without a socket; [`bind`] and [`Door`] add sockets, limits and an end.
+//! [`routes`] is the whole of it without a socket; [`bind`] and [`Door`] add sockets, limits and an end, [`tls`] certificates.
 
 mod accept;
 mod access;
@@ -13,6 +13,7 @@ mod listen;
 mod reply;
 mod request;
 mod route;
+pub mod tls;
 mod wire;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -29,10 +30,11 @@ use warp::{Filter, Rejection};
 pub use accept::{BootService, Door, Limits};
 pub use access::{Access, ClientAddress, Network, Networks};
 pub use chain::boot_script;
-pub use listen::{BindError, Listener, bind};
+pub use listen::{BindError, Listener, bind, bind_tls};
 pub use request::{Arrival, Asked};
+pub use tls::{Tls, TlsError};
 
-use crate::label::FixedLabels;
+use crate::label::{FixedLabels, Identity};
 use crate::poll::Poke;
 use crate::publish::Current;
 use crate::render::BaseUrl;
@@ -53,6 +55,9 @@ pub struct Settings {
     pub boot_api: bool,
     /// Who may ask, and through whom.
     pub access: Access,
+    /// Which label a client certificate proves. Whoever has proven none, on a listener where that is required, gets only what is
+    /// for everybody; see [`tls`].
+    pub client_label: Option<Identity>,
     /// What `/boot.ipxe` answers; see [`boot_script`].
     pub boot_script: Bytes,
     /// How old the last good check may be before `/ready` says no.

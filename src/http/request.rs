@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use ::http::{HeaderMap, Method, Version};
 
 use super::access::ClientAddress;
+use super::tls::Caller;
 
 /// Where a request came in; the accept loop puts it into the request's extensions.
 #[derive(Clone, Debug)]
@@ -15,6 +16,8 @@ pub struct Arrival {
     pub local: SocketAddr,
     /// `http` or `https`.
     pub scheme: &'static str,
+    /// Who the client has proven to be on this connection.
+    pub caller: Caller,
     /// HTTP/1.0 or HTTP/1.1.
     pub version: Version,
     /// The authority of an absolute request target.

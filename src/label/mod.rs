@@ -7,6 +7,7 @@
 mod entry;
 mod fixed;
 mod key;
+mod proven;
 mod value;
 mod wire;
 
@@ -16,6 +17,7 @@ use std::fmt;
 pub use entry::{Entry, Identities};
 pub use fixed::FixedLabels;
 pub use key::{SENT, canonical_key};
+pub use proven::Proven;
 pub use value::{Rejection, is_buildarch, normalise, parse_mac};
 pub use wire::{decode_percent, encode_query};
 
@@ -154,6 +156,19 @@ impl Labels {
         Self::parse_query(query, Builder::new(fixed).with_mac(mac))
     }
 
+    /// The same, but what is proven is the only identity: identity labels of the query are not looked at, in whatever
+    /// spelling.
+    ///
+    /// # Errors
+    /// As for [`Labels::parse`]; what is proven does not count.
+    pub fn parse_proven(
+        query: &str,
+        proven: &Proven,
+        fixed: &FixedLabels,
+    ) -> Result<Self, LabelError> {
+        Self::parse_query(query, Builder::new(fixed).with_proven(proven))
+    }
+
     /// Builds labels from decoded pairs, as a command line gives them, by the rules of a query (`serial.hex` included), and
     /// returns what a query would have left out, in the given order.
     ///
@@ -244,6 +259,7 @@ struct Builder<'f> {
     entries: Vec<Sent>,
     fixed: &'f FixedLabels,
     mac_is_given: bool,
+    proven: Option<&'f Proven>,
 }
 
 impl<'f> Builder<'f> {
@@ -253,7 +269,14 @@ impl<'f> Builder<'f> {
             entries: Vec::with_capacity(16),
             fixed,
             mac_is_given: false,
+            proven: None,
         }
+    }
+
+    /// Takes this identity as the only one.
+    fn with_proven(mut self, proven: &'f Proven) -> Self {
+        self.proven = Some(proven);
+        self
     }
 
     /// Takes this MAC as the only one.
@@ -277,7 +300,9 @@ impl<'f> Builder<'f> {
     }
 
     fn ignores(&self, key: &str) -> bool {
-        (self.mac_is_given && key == Identity::Mac.key()) || self.fixed.get(key).is_some()
+        (self.mac_is_given && key == Identity::Mac.key())
+            || (self.proven.is_some() && Identity::from_key(key).is_some())
+            || self.fixed.get(key).is_some()
     }
 
     fn insert(&mut self, key: Cow<'static, str>, value: String) -> Result<(), LabelError> {
@@ -304,7 +329,22 @@ impl<'f> Builder<'f> {
         Ok(())
     }
 
+    /// Adds what is proven; nothing else of an identity key is there.
+    fn prove(&mut self, proven: &Proven) {
+        let key = Cow::Borrowed(proven.identity().key());
+        let at = self.entries.partition_point(|entry| entry.key <= key);
+        let entry = Sent {
+            key,
+            value: proven.value().to_owned(),
+            fixed: false,
+        };
+        self.entries.insert(at, entry);
+    }
+
     fn finish(mut self) -> Labels {
+        if let Some(proven) = self.proven {
+            self.prove(proven);
+        }
         for (key, value) in self.fixed.iter() {
             let at = self.entries.partition_point(|entry| entry.key <= *key);
             let entry = Sent {

@@ -11,7 +11,7 @@ use anyhow::Context as _;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
-use crate::http::{self, Access, Door, Limits, Listener};
+use crate::http::{self, Access, Door, Limits, Listener, Tls, tls};
 use crate::label::FixedLabels;
 use crate::poll::{Build, Desired, Poke, Poller};
 use crate::publish::Publisher;
@@ -23,6 +23,8 @@ use crate::state::State;
 pub struct Settings {
     /// Where to listen.
     pub listen: Vec<SocketAddr>,
+    /// Where to listen for TLS, and how it is spoken.
+    pub tls: Option<(Vec<SocketAddr>, tls::Settings)>,
     /// What URLs start with.
     pub external_url: Option<BaseUrl>,
     /// Labels that are added to every request.
@@ -63,6 +65,7 @@ pub struct Wiring {
 pub struct Server {
     settings: Settings,
     listeners: Vec<Listener>,
+    tls: Option<Arc<Tls>>,
     signals: Signals,
 }
 
@@ -70,19 +73,26 @@ impl Server {
     /// Binds all addresses and takes over the process's signals. Must be called inside the runtime.
     ///
     /// # Errors
-    /// Names the address that cannot be listened on and the way out.
+    /// Names the address that cannot be listened on, or a [`http::TlsError`] the file that cannot be used, and the way out.
     pub fn bind(settings: Settings) -> anyhow::Result<Self> {
         let signals = Signals::new().context("cannot take over the process's signals")?;
-        let listeners = http::bind(&settings.listen)?;
+        let mut listeners = http::bind(&settings.listen)?;
+        let mut tls = None;
+        if let Some((addresses, settings)) = &settings.tls {
+            let spoken = Tls::load(settings.clone())?;
+            listeners.extend(http::bind_tls(addresses, &spoken)?);
+            tls = Some(spoken);
+        }
         files::allow(settings.limits.max_connections);
         Ok(Self {
             settings,
             listeners,
+            tls,
             signals,
         })
     }
 
-    /// The addresses that are bound, ports resolved.
+    /// The addresses that are bound, ports resolved, those of TLS last.
     #[must_use]
     pub fn addresses(&self) -> Vec<SocketAddr> {
         self.listeners.iter().map(Listener::address).collect()
@@ -96,6 +106,7 @@ impl Server {
         let Self {
             settings,
             listeners,
+            tls,
             mut signals,
         } = self;
         let draining = Arc::new(AtomicBool::new(false));
@@ -114,13 +125,20 @@ impl Server {
         );
         let door = Door::new(settings.limits, settings.access.trusted_proxies.clone());
         for listener in listeners {
-            tracing::info!("listening on http://{}", listener.address());
+            tracing::info!(
+                "listening on {}://{}",
+                listener.scheme(),
+                listener.address()
+            );
             tokio::spawn(Arc::clone(&door).serve(listener, service.clone()));
         }
         let (stop, stopping) = watch::channel(false);
         tokio::spawn(poller.run(stopping));
+        if let Some(tls) = &tls {
+            tokio::spawn(Arc::clone(tls).watch());
+        }
 
-        let ending = signals.end(Some(&poke)).await;
+        let ending = signals.end(Some((&poke, tls.as_deref()))).await;
         draining.store(true, Ordering::Relaxed);
         let delay = match ending {
             Ending::Terminate => settings.drain_delay,
@@ -141,6 +159,7 @@ fn route_settings(settings: &Settings, poke: &Poke, draining: &Arc<AtomicBool>) 
         fixed_labels: settings.fixed_labels.clone(),
         boot_api: settings.boot_api,
         access: settings.access.clone(),
+        client_label: settings.tls.as_ref().and_then(|(_, tls)| tls.label()),
         boot_script: http::boot_script(settings.boot_attempts),
         ready_max_age: settings.ready_max_age,
         max_header_bytes: settings.limits.max_header_bytes,
@@ -192,16 +211,19 @@ impl Signals {
         })
     }
 
-    /// Waits for a signal to end; SIGHUP meanwhile asks for a check.
-    async fn end(&mut self, poke: Option<&Poke>) -> Ending {
+    /// Waits for a signal to end; SIGHUP meanwhile asks for a check, and for a look at the files of TLS.
+    async fn end(&mut self, asked: Option<(&Poke, Option<&Tls>)>) -> Ending {
         loop {
             tokio::select! {
                 _ = self.terminate.recv() => return Ending::Terminate,
                 _ = self.interrupt.recv() => return Ending::Interrupt,
                 _ = self.hang_up.recv() => {
-                    if let Some(poke) = poke {
+                    if let Some((poke, tls)) = asked {
                         tracing::debug!("SIGHUP: checking the repository now");
                         poke.ask();
+                        if let Some(tls) = tls {
+                            tls.look();
+                        }
                     }
                 }
             }

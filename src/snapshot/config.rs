@@ -142,6 +142,23 @@ pub struct Config {
     pub body: Body,
 }
 
+impl Config {
+    /// Whether it shows of a label what was said and nothing that depends on it, so that asking for it as another machine tells
+    /// nobody anything. Only what is written into it in place of a name counts, not what stands behind a URL.
+    #[must_use]
+    pub fn only_prints_labels(&self) -> bool {
+        let Body::Rendered(rendering) = &self.body else {
+            return true;
+        };
+        let mut links = rendering.links.iter();
+        rendering.template.only_prints()
+            && links.all(|(_, link)| match link {
+                Link::Url(_) => true,
+                Link::Text(config) => config.only_prints_labels(),
+            })
+    }
+}
+
 /// All configs of one machine, pinned together.
 #[derive(Debug)]
 pub struct ConfigDir {

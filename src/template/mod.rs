@@ -10,6 +10,7 @@
 //! Nothing a repository or a machine sends ends the process: [`limits`] bounds native recursion (at parse time, and in
 //! values), instructions, memory and output.
 
+mod echo;
 mod engine;
 mod facts;
 mod fault;
@@ -281,6 +282,14 @@ impl Template {
                     .map(|one| &one.text)
                     .eq(other.sources.iter().map(|one| &one.text))
                 && (0..self.order.len()).all(|file| text(self, file) == text(other, file)))
+    }
+
+    /// Whether it shows of a label what the machine said and nothing that depends on it: it prints names, values and labels,
+    /// and looks nothing up. Reads the text again, which takes about as long as to render it.
+    #[must_use]
+    pub fn only_prints(&self) -> bool {
+        let compiled = self.environment.get_template("0");
+        compiled.is_ok_and(|compiled| echo::only_prints(compiled.source()))
     }
 
     /// Renders it.

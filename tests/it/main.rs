@@ -30,6 +30,7 @@ mod signed;
 mod source;
 mod state;
 mod support;
+mod tls;
 mod unwritable;
 mod values;
 mod yaml;

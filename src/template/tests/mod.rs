@@ -1,6 +1,7 @@
 //! The tests' own world: one machine, some values, a few configs.
 
 mod bounds;
+mod echo;
 mod labels;
 mod language;
 mod problems;

@@ -13,6 +13,7 @@ mod protocol;
 mod scripts;
 mod shapes;
 mod siege;
+mod tls;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::SocketAddr;
@@ -47,6 +48,7 @@ fn settings() -> Settings {
         fixed_labels: FixedLabels::default(),
         boot_api: true,
         access: Access::default(),
+        client_label: None,
         boot_script: http::boot_script(10),
         ready_max_age: None,
         max_header_bytes: Limits::default().max_header_bytes,

@@ -1,6 +1,6 @@
 //! A client that sends exactly the bytes it is given and reads one response at a time.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{self, BufRead as _, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
@@ -8,8 +8,8 @@ use std::time::Duration;
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
 
 /// One connection, kept open.
-pub(crate) struct Client {
-    stream: BufReader<TcpStream>,
+pub(crate) struct Client<S: Read = TcpStream> {
+    stream: BufReader<S>,
 }
 
 /// One response.
@@ -45,8 +45,34 @@ impl Client {
         stream.set_read_timeout(Some(DEADLINE)).unwrap();
         stream.set_write_timeout(Some(DEADLINE)).unwrap();
         stream.set_nodelay(true).unwrap();
+        Self::over(stream)
+    }
+
+    /// Closes the sending half.
+    pub(crate) fn no_more(&mut self) {
+        // The server may have closed both halves already.
+        let _ = self.stream.get_mut().shutdown(Shutdown::Write);
+    }
+}
+
+impl<S: Read + Write> Client<S> {
+    /// A connection with timeouts of its own.
+    pub(crate) fn over(stream: S) -> Self {
         Self {
             stream: BufReader::new(stream),
+        }
+    }
+
+    /// What the bytes go through.
+    pub(crate) fn stream(&self) -> &S {
+        self.stream.get_ref()
+    }
+
+    /// Waits for the first byte of a response, or for why none comes.
+    pub(crate) fn wait(&mut self) -> io::Result<()> {
+        match self.stream.fill_buf()? {
+            [] => Err(io::ErrorKind::UnexpectedEof.into()),
+            _ => Ok(()),
         }
     }
 
@@ -94,12 +120,6 @@ impl Client {
             headers,
             body: Vec::new(),
         }
-    }
-
-    /// Closes the sending half.
-    pub(crate) fn no_more(&mut self) {
-        // The server may have closed both halves already.
-        let _ = self.stream.get_mut().shutdown(Shutdown::Write);
     }
 
     /// Reads and forgets whatever comes until the end.

@@ -47,9 +47,14 @@ impl Authority {
         self.sign(&params)
     }
 
-    fn sign(&self, params: &CertificateParams) -> Identity {
-        let key = KeyPair::generate().unwrap();
-        let certificate = params.signed_by(&key, &self.issuer).unwrap().pem();
+    /// A certificate of any kind.
+    pub(crate) fn sign(&self, params: &CertificateParams) -> Identity {
+        self.sign_key(params, &KeyPair::generate().unwrap())
+    }
+
+    /// The same for a key that is there already.
+    pub(crate) fn sign_key(&self, params: &CertificateParams, key: &KeyPair) -> Identity {
+        let certificate = params.signed_by(key, &self.issuer).unwrap().pem();
         Identity {
             certificate,
             key: key.serialize_pem(),
