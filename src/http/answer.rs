@@ -1,5 +1,6 @@
 //! From a request and a publication to an answer: pure, so that it is tested without a socket.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
@@ -12,11 +13,11 @@ use super::host::authority_of;
 use super::reply::{Record, Reply};
 use super::request::Asked;
 use super::route::Route;
-use crate::id::ConfigId;
+use crate::id::{ConfigId, IdKey};
 use crate::label::{LabelError, Labels};
 use crate::observe::{self, Answered};
 use crate::publish::{Absence, Publication};
-use crate::render::{self, BaseUrl, RenderError};
+use crate::render::{self, BaseUrl, RenderError, SignedQuery};
 use crate::snapshot::{Config, Match, NoMatch};
 use crate::tree::Revision;
 
@@ -110,6 +111,14 @@ pub(super) fn answer(
 /// The answer when making one ended in a fault of ours.
 pub(super) fn fault(asked: &Asked<'_>) -> Response<Bytes> {
     internal_error().into_response(asked.method == Method::HEAD)
+}
+
+/// What the labels in a config's URL are signed with, and which: those of the config, or of the whole directory.
+#[derive(Clone, Copy)]
+struct Seal<'s> {
+    id: ConfigId,
+    labels: &'s BTreeSet<String>,
+    key: Option<&'s IdKey>,
 }
 
 type Answer<'p> = (Reply, Record<'p>);
@@ -244,15 +253,22 @@ impl<'p> Request<'p> {
 
     fn config(self, id: ConfigId, base: &BaseUrl) -> Answer<'p> {
         match self.publication.config(id, self.now) {
-            Some((config, revision)) => self.known_config(config, revision, self.asked.query, base),
+            Some((config, revision)) => {
+                let seal = Seal {
+                    id,
+                    labels: &config.labels,
+                    key: config.signer.as_ref(),
+                };
+                self.known_config(config, revision, (self.asked.query, seal), base)
+            }
             None => self.unknown_config(id),
         }
     }
 
     fn config_of_dir(self, id: ConfigId, labels: &str, name: &str, base: &BaseUrl) -> Answer<'p> {
         let dir = self.publication.config_dir(id, self.now);
-        let found = dir.and_then(|(dir, revision)| Some((dir.configs.get(name)?, revision)));
-        let Some((config, revision)) = found else {
+        let found = dir.and_then(|(dir, revision)| Some((dir, dir.configs.get(name)?, revision)));
+        let Some((dir, config, revision)) = found else {
             return self.unknown_config(id);
         };
         let query = match (labels, self.asked.query) {
@@ -260,7 +276,12 @@ impl<'p> Request<'p> {
             (labels, "") => labels.to_owned(),
             (labels, query) => format!("{labels}&{query}"),
         };
-        self.known_config(config, revision, &query, base)
+        let seal = Seal {
+            id,
+            labels: &dir.labels,
+            key: dir.signer.as_ref(),
+        };
+        self.known_config(config, revision, (&query, seal), base)
     }
 
     /// The answer when no config has this id. 404 is final to most clients, so it has to be certain.
@@ -296,7 +317,7 @@ impl<'p> Request<'p> {
         self,
         config: &'p Config,
         revision: &'p Revision,
-        query: &str,
+        (query, seal): (&str, Seal<'_>),
         base: &BaseUrl,
     ) -> Answer<'p> {
         let mut record = Record {
@@ -304,10 +325,22 @@ impl<'p> Request<'p> {
             revision: Some(revision.as_str()),
             ..Record::default()
         };
+        let signed = seal.key.map(|_| SignedQuery::of(query));
+        let query = signed.as_ref().map_or(query, |signed| &signed.query);
         let labels = match self.labels(query, None) {
             Ok(labels) => labels,
             Err(error) => return (bad_labels(&error, &mut record).of(revision), record),
         };
+        let is_signed = |signed: SignedQuery| {
+            let key = seal.key?;
+            Some(signed.is_signed(key, seal.id, seal.labels, &labels))
+        };
+        if signed.is_some_and(|signed| is_signed(signed) != Some(true)) {
+            record.labels = Some(labels);
+            record.reason = "bad_signature";
+            let reply = Reply::line(StatusCode::NOT_FOUND, "not found\n").uncached();
+            return (reply.of(revision), record);
+        }
         let reply = match render::config(config, &labels, base) {
             Ok(body) => self.config_body(config, body, &mut record),
             Err(error) => failed(&error, &mut record),
