@@ -5,6 +5,7 @@ mod labels;
 mod language;
 mod problems;
 mod properties;
+mod secrets;
 mod usage;
 
 use std::collections::{BTreeMap, BTreeSet};
