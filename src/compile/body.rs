@@ -36,6 +36,14 @@ pub(super) struct Outside<'a> {
     pub(super) vault: &'a Vault,
 }
 
+impl Outside<'_> {
+    /// Whether only a server can tell the id of a config: it knows the secrets, and it has a key if any config has secrets.
+    fn seals(&self, has_secrets: bool) -> bool {
+        let has_key = self.id_key.is_some();
+        !self.vault.is_known && (has_secrets || (self.vault.is_used && !has_key))
+    }
+}
+
 /// Builds bodies, each content once.
 pub(super) struct Bodies<'a> {
     pub(super) complaints: Complaints<'a>,
@@ -202,8 +210,8 @@ impl<'a> Bodies<'a> {
             .as_ref()
             .map_or_else(Vec::new, |template| links(template, setting.built));
         let id = self.config_id(setting, body, &draft, &links);
-        let is_known = self.outside.vault.is_known || !draft.has_secrets;
-        let is_sealed = !is_known || links.iter().any(|(_, link)| link.config().is_sealed);
+        let is_sealed = self.outside.seals(draft.has_secrets)
+            || links.iter().any(|(_, link)| link.config().is_sealed);
         let text = draft.text.as_deref().unwrap_or_default();
         let mut prints_base_url = draft.prints_base_url;
         let (bytes, sent) = match &body.template {

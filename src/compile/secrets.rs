@@ -44,15 +44,18 @@ pub(super) struct Vault {
     pub(super) values: Arc<Secret<Values>>,
     /// Whether these are the secrets themselves, and not their names.
     pub(super) is_known: bool,
+    /// Whether some config names a secret, so that whoever serves this tree makes all ids under a key.
+    pub(super) is_used: bool,
     is_absent: bool,
     is_complete: bool,
 }
 
 impl Vault {
     pub(super) fn new(secrets: &Secrets, contents: &Contents<'_>) -> Self {
+        let written = contents.secrets();
         let json = match secrets {
             Secrets::None => Map::new(),
-            Secrets::Unknown => named(&contents.secrets()),
+            Secrets::Unknown => named(&written),
             Secrets::Names(names) => named(names),
             Secrets::Known(map) => map.expose().clone(),
         };
@@ -61,6 +64,7 @@ impl Vault {
             values: Arc::new(Secret::new(Values::from_json(&json))),
             json: Secret::new(json),
             is_known: matches!(secrets, Secrets::Known(_)),
+            is_used: !written.is_empty(),
             is_absent: matches!(secrets, Secrets::None),
             is_complete: !matches!(secrets, Secrets::Unknown),
         }

@@ -19,9 +19,10 @@ const MAX_VALUE_COLUMNS: usize = 200;
 /// How many accepted values of a key are named; the rest are counted.
 const NAMED_VALUES: usize = 3;
 
-/// What is said where an id is made of secrets that are not known here; in a script, the config's name stands for such an id.
+/// What is said where an id is made of secrets, or of a key, that is not known here; in a script, the config's name stands for
+/// such an id.
 const UNKNOWN_ID: &str =
-    "id and URL are made of secrets: `--secret-values-file` and `--id-key-file` tell them";
+    "its id and URL come of secrets: give `--secret-values-file` and `--id-key-file` to see them";
 
 impl Report<'_> {
     /// The explanation as text, with a newline at its end.

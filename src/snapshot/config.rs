@@ -156,7 +156,7 @@ pub struct Config {
     pub body: Body,
     /// What signs the labels in its URL: a key, if ids are made under one and labels are used.
     pub signer: Option<IdKey>,
-    /// Whether secrets that are not known here make its id, so that a server that knows them gives it another one.
+    /// Whether its id is made of secrets, or of a key, that are not known here, so that a server gives it another one.
     pub is_sealed: bool,
 }
 
