@@ -73,8 +73,8 @@ fn render_prints_what_a_server_with_the_same_files_sends() {
 fn a_check_passes_when_the_server_would_take_it() {
     let world = world();
     let both = [
-        "all.yaml:9:16: error[no-secrets]: `secrets.db.password` is named, and no secrets are given",
-        "all.yaml:10:17: error[no-secrets]: `secrets.token` is named, and no secrets are given",
+        "all.yaml:9:15: error[no-secrets]: `secrets.db.password` is named, and no secrets are given",
+        "all.yaml:10:16: error[no-secrets]: `secrets.token` is named, and no secrets are given",
     ];
     assert_eq!(errors(&world, &["validate"]), both);
     let names = |names: &'static str| ["validate", "--secret-names", names];
@@ -84,13 +84,13 @@ fn a_check_passes_when_the_server_would_take_it() {
         Some(0)
     );
     let missing =
-        "all.yaml:10:17: error[undefined-secret]: `secrets.token` is not among the secrets";
+        "all.yaml:10:16: error[undefined-secret]: `secrets.token` is not among the secrets";
     assert_eq!(errors(&world, &names("db.password")), [missing]);
     let missing =
-        "all.yaml:9:16: error[undefined-secret]: `secrets.db.password` is not among the secrets";
+        "all.yaml:9:15: error[undefined-secret]: `secrets.db.password` is not among the secrets";
     assert_eq!(errors(&world, &names("db,token")), [missing]);
     let list =
-        "all.yaml:10:17: error[unprintable-value]: `secrets.token` is a map and cannot be printed";
+        "all.yaml:10:16: error[unprintable-value]: `secrets.token` is a map and cannot be printed";
     assert_eq!(errors(&world, &names("db.password,token.x")), [list]);
     let values = world.values_flag();
     assert_eq!(run(&world, &["validate", &values]).code, Some(0));
@@ -232,7 +232,7 @@ fn what_only_a_secret_can_tell_is_found_by_whoever_has_it() {
     let names = ["validate", "--secret-names=db.password,token"];
     assert_eq!(run(&world, &names).code, Some(0));
     let (key, values) = (world.key_flag(), world.values_flag());
-    let wrong = "all.yaml:10:17: error[render-failed]: the expression fails; why is not told, since that may quote a secret, \
+    let wrong = "all.yaml:10:30: error[render-failed]: the expression fails; why is not told, since that may quote a secret, \
                  rendered for Assignment `all`";
     assert_eq!(errors(&world, &["validate", &values]), [wrong]);
     world.write("values", "db: {password: x}\ntoken: 41\n");

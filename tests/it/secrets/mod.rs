@@ -67,6 +67,11 @@ impl World {
     }
 }
 
+/// Waits until something is published; a refusal says when that was, too.
+fn published(server: &mut Process) {
+    while server.line_with("published").contains("still serving") {}
+}
+
 /// The words of a script.
 fn words(response: &Response) -> Vec<String> {
     assert_eq!(response.status, 200, "{response:?}");

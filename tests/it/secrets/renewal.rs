@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use super::{World, targets};
+use super::{World, published, targets};
 use crate::support::http::get;
 
 const MANIFESTS: &str = "\
@@ -36,18 +36,18 @@ fn a_new_secret_is_published_without_a_commit() {
     let (mut server, address) = world.serve(&[&world.key_flag(), &world.values_flag()]);
     let old = targets(address, "serial=x");
     assert_eq!(get(address, &old[0]).text(), "token=one\n");
-    assert_eq!(get(address, &old[2]).text(), "one x\n");
+    assert_eq!(get(address, &old[2]).text(), "one 'x'\n");
     world.write("values", "token: two\n");
     server.line_with("the secrets were replaced");
-    server.line_with("published");
+    published(&mut server);
     let new = targets(address, "serial=x");
     assert_eq!(get(address, &new[0]).text(), "token=two\n");
-    assert_eq!(get(address, &new[2]).text(), "two x\n");
+    assert_eq!(get(address, &new[2]).text(), "two 'x'\n");
     assert_ne!(old[0], new[0]);
     assert_eq!(old[1], new[1]);
     // Whoever is in the middle of a boot gets what it was promised.
     assert_eq!(get(address, &old[0]).text(), "token=one\n");
-    assert_eq!(get(address, &old[2]).text(), "one x\n");
+    assert_eq!(get(address, &old[2]).text(), "one 'x'\n");
 }
 
 #[test]
@@ -56,7 +56,7 @@ fn a_new_key_makes_new_ids_and_keeps_old_signatures() {
     let (mut server, address) = world.serve(&[&world.key_flag(), &world.values_flag()]);
     let old = targets(address, "serial=x");
     world.write("key", "another key, just as long\n");
-    server.line_with("published");
+    published(&mut server);
     let new = targets(address, "serial=x");
     for (old, new) in old.iter().zip(&new) {
         assert_ne!(old, new);
@@ -84,7 +84,7 @@ fn a_bad_file_changes_nothing_and_is_told_without_its_content() {
     assert_eq!(get(address, &old[0]).text(), "token=hunter2\n");
     world.write("key", super::KEY);
     world.write("values", "token: hunter4\n");
-    server.line_with("published");
+    published(&mut server);
     let new = targets(address, "serial=x");
     assert_eq!(get(address, &new[0]).text(), "token=hunter4\n");
 }
@@ -102,7 +102,7 @@ fn what_a_secret_is_missing_for_waits_for_it() {
     assert_eq!(get(address, &old[0]).text(), "token=one\n");
     assert_eq!(targets(address, "serial=x"), old);
     world.write("values", "token: two\n");
-    server.line_with("published");
+    published(&mut server);
 
     // A commit comes before its secret, and meanwhile another secret changes.
     let more = MANIFESTS.replace(
@@ -114,11 +114,11 @@ fn what_a_secret_is_missing_for_waits_for_it() {
     server.line_with("refused");
     server.line_with("`secrets.more` is not among the secrets");
     world.write("values", "token: three\n");
-    server.line_with("published");
+    published(&mut server);
     let served = targets(address, "serial=x");
     assert_eq!(get(address, &served[0]).text(), "token=three\n");
     world.write("values", "token: four\nmore: 4\n");
-    server.line_with("published");
+    published(&mut server);
     let served = targets(address, "serial=x");
     assert_eq!(get(address, &served[0]).text(), "token=four4\n");
     assert_eq!(get(address, &old[0]).text(), "token=one\n");
@@ -135,7 +135,7 @@ fn a_restart_knows_the_same_ids_without_a_secret_on_disk() {
     let more = MANIFESTS.replace("token={{", "t={{");
     world.repo.commit(&[("all.yaml", &more)]);
     server.signal("HUP");
-    server.line_with("published");
+    published(&mut server);
     let second = targets(address, "serial=x");
     assert_ne!(first[0], second[0]);
     // Both trees are on disk once nothing is being written any more.
@@ -149,7 +149,7 @@ fn a_restart_knows_the_same_ids_without_a_secret_on_disk() {
     assert_eq!(get(address, &second[0]).text(), "t=hunter2\n");
     // A new secret needs no repository.
     world.write("values", "token: hunter3\n");
-    server.line_with("published");
+    published(&mut server);
     let third = targets(address, "serial=x");
     assert_eq!(get(address, &third[0]).text(), "t=hunter3\n");
     assert_eq!(get(address, &second[0]).text(), "t=hunter2\n");
