@@ -62,14 +62,16 @@ impl World {
         args.extend(more);
         let mut server = Process::start(&args, &[]);
         let address = server.address();
-        server.line_with("published");
+        published(&mut server);
         (server, address)
     }
 }
 
-/// Waits until something is published; a refusal says when that was, too.
+/// Waits until something is published; other lines may have the word, too.
 fn published(server: &mut Process) {
-    while server.line_with("published").contains("still serving") {}
+    let is_other =
+        |line: &str| line.contains("still serving") || line.contains("nothing is published");
+    while is_other(&server.line_with("published")) {}
 }
 
 /// The words of a script.
