@@ -98,6 +98,10 @@ fn nothing_that_fails_quotes_a_secret() {
         "default(secrets.db[secrets.token].x)",
         "default(secrets.token[secrets.token:])",
         "default(namespace(secrets.token))",
+        "upper(**{secrets.token: 1})",
+        "default(range(**{secrets.token: 1}))",
+        "default(dict(**{secrets.token: 1}))",
+        "indent(**{secrets.token: 1})",
         "default(-secrets.token)",
         "default(values[secrets.token].x)",
     ];

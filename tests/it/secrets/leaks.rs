@@ -117,6 +117,7 @@ fn bad() -> Vec<String> {
         "{{ secrets.tls }}",
         "{{ secrets.nothing }}",
         "{{ secrets.password|int }}",
+        "{{ secrets.pin|indent(**{secrets.password: 1}) }}",
         "{{ secrets.password|float + 1 }}",
         "{{ secrets.password + 1 }}",
         "{{ secrets.password - secrets.pin }}",
