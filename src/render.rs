@@ -253,7 +253,7 @@ impl SignedQuery {
             bytes.eq_ignore_ascii_case(SIGNATURE_KEY.as_bytes())
         };
         let parameters: Vec<&str> = query.split('&').collect();
-        let Some(at) = parameters.iter().rposition(|one| is_signature(one)) else {
+        let Some(at) = parameters.iter().rposition(&mut is_signature) else {
             return Self {
                 query: query.to_owned(),
                 signature: None,

@@ -56,6 +56,10 @@ pub(super) struct Bodies<'a> {
 
 /// A config on its way into a binding.
 #[derive(Clone)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each says one thing about the config that others ask for alone"
+)]
 pub(super) struct Built {
     config: Arc<Config>,
     /// The text with [`BASE_MARK`] and without labels, where `exposed: false` wants it inserted.

@@ -46,8 +46,15 @@ pub(super) struct Vault {
     pub(super) is_known: bool,
     /// Whether some config names a secret, so that whoever serves this tree makes all ids under a key.
     pub(super) is_used: bool,
-    is_absent: bool,
-    is_complete: bool,
+    names: Names,
+}
+
+/// Which names may be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Names {
+    None,
+    Any,
+    These,
 }
 
 impl Vault {
@@ -65,8 +72,11 @@ impl Vault {
             json: Secret::new(json),
             is_known: matches!(secrets, Secrets::Known(_)),
             is_used: !written.is_empty(),
-            is_absent: matches!(secrets, Secrets::None),
-            is_complete: !matches!(secrets, Secrets::Unknown),
+            names: match secrets {
+                Secrets::None => Names::None,
+                Secrets::Unknown => Names::Any,
+                Secrets::Names(_) | Secrets::Known(_) => Names::These,
+            },
         }
     }
 
@@ -76,11 +86,11 @@ impl Vault {
 
     /// Ensure that a secret that a config names exists, and can be printed where it is printed as it is.
     pub(super) fn check(&self, one: &ValuePath) -> Option<Fault> {
-        if self.is_absent {
-            return Some(Fault::NoSecrets);
-        }
-        if !self.is_complete || one.path.is_empty() {
-            return None;
+        match self.names {
+            Names::None => return Some(Fault::NoSecrets),
+            Names::Any => return None,
+            Names::These if one.path.is_empty() => return None,
+            Names::These => {}
         }
         match look_up(self.json(), &one.path) {
             None => Some(Fault::Missing),

@@ -22,7 +22,7 @@ pub fn render_failed(at: Location, kind: &ProblemKind, whom: &str) -> Diagnostic
 }
 
 /// The code, the message and the remedy of a problem.
-fn words(kind: &ProblemKind) -> (&'static str, String, Option<String>) {
+fn words(kind: &ProblemKind) -> Words {
     let near = |what: &str, similar: &Option<String>| {
         similar
             .as_ref()
@@ -71,11 +71,7 @@ fn words(kind: &ProblemKind) -> (&'static str, String, Option<String>) {
             "`revision` is in scope in scripts only".to_owned(),
             Some("a config's id comes from its content, and would change with every commit".to_owned()),
         ),
-        ProblemKind::SecretsOutOfScope => (
-            "secret-in-script",
-            "`secrets` is in scope in configs only".to_owned(),
-            Some("anybody who knows what a machine says can fetch its script: move the secret into a config, and name the config here".to_owned()),
-        ),
+        ProblemKind::SecretsOutOfScope => secrets_out_of_scope(),
         ProblemKind::Unsupported(words) => ("template-unsupported", words.clone(), None),
         ProblemKind::Undefined => ("undefined-value", "a look-up finds nothing".to_owned(), None),
         ProblemKind::PrintsNull => (
@@ -91,12 +87,23 @@ fn words(kind: &ProblemKind) -> (&'static str, String, Option<String>) {
         ProblemKind::Fuel => ("template-limit", "rendering takes too many steps".to_owned(), None),
         ProblemKind::OutputTooLarge => ("template-limit", "rendering prints too much".to_owned(), None),
         ProblemKind::Failed(words) => ("render-failed", words.clone(), None),
-        ProblemKind::FailedInSecret => (
-            "render-failed",
-            "the expression fails; why is not told, since that may quote a secret".to_owned(),
-            Some("put something that is no secret in the secret's place and run `gitboot validate --secret-values-file`".to_owned()),
-        ),
+        ProblemKind::FailedInSecret => failed_in_secret(),
     }
+}
+
+type Words = (&'static str, String, Option<String>);
+
+fn secrets_out_of_scope() -> Words {
+    let help = "anybody who knows what a machine says can fetch its script: move the secret into a config, and name the \
+                config here";
+    let message = "`secrets` is in scope in configs only".to_owned();
+    ("secret-in-script", message, Some(help.to_owned()))
+}
+
+fn failed_in_secret() -> Words {
+    let message = "the expression fails; why is not told, since that may quote a secret".to_owned();
+    let help = "check it with something that is no secret in the secret's place: `gitboot validate --secret-values-file`";
+    ("render-failed", message, Some(help.to_owned()))
 }
 
 /// A value that some user of the template does not have.

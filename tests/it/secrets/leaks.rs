@@ -256,7 +256,7 @@ fn the_search_finds_every_form() {
         format!("Basic {}", base64(format!("a:{GIT_PASSWORD}").as_bytes())),
         format!("Basic {}", base64(format!("an:{GIT_PASSWORD}|").as_bytes())),
         format!("{:?}", PASSWORD.as_bytes()),
-        format!("{:x?}", PASSWORD).replace(PASSWORD, "7333637233742d68756e74657232"),
+        "7333637233742D68756E74657232".to_owned(),
         serde_json::json!({"a": QUOTED}).to_string(),
     ] {
         let mut told = Told::default();
@@ -424,6 +424,11 @@ fn ask(address: std::net::SocketAddr, told: &mut Told) {
             &client.get_with(target, &format!("If-None-Match: {tag}")),
         );
     }
+    ask_oddly(address, told);
+}
+
+/// Sends what is no request of a machine.
+fn ask_oddly(address: std::net::SocketAddr, told: &mut Told) {
     for raw in [
         "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n",
         "GET /ipxe HTTP/1.1\r\n\r\n",

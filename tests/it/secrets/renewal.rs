@@ -115,12 +115,12 @@ fn what_a_secret_is_missing_for_waits_for_it() {
     server.line_with("`secrets.more` is not among the secrets");
     world.write("values", "token: three\n");
     published(&mut server);
-    let served = targets(address, "serial=x");
-    assert_eq!(get(address, &served[0]).text(), "token=three\n");
+    let urls = targets(address, "serial=x");
+    assert_eq!(get(address, &urls[0]).text(), "token=three\n");
     world.write("values", "token: four\nmore: 4\n");
     published(&mut server);
-    let served = targets(address, "serial=x");
-    assert_eq!(get(address, &served[0]).text(), "token=four4\n");
+    let urls = targets(address, "serial=x");
+    assert_eq!(get(address, &urls[0]).text(), "token=four4\n");
     assert_eq!(get(address, &old[0]).text(), "token=one\n");
 }
 
