@@ -13,13 +13,24 @@
 //!              then for each config it names: its name, its id
 //! directory  = "gitboot config directory v1", then for each config: its name, its id
 //! ```
+//!
+//! Under a key it is HMAC-SHA-256 (RFC 2104) of the same fields in place of SHA-256, so that nobody who lacks the key can
+//! compute an id from content that he guesses. The same key signs the labels in the URLs of configs; the first field keeps
+//! the two apart:
+//!
+//! ```text
+//! signature  = first 16 bytes of HMAC-SHA-256(field*)
+//! labels     = "gitboot label query v1", id of the config or directory, then for each label, sorted: its key, its value
+//! ```
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fmt::Write as _;
 
+use hmac::digest::{KeyInit as _, Update};
+use hmac::{Hmac, Mac as _};
 use serde_json::Value;
-use sha2::{Digest, Sha256};
+use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 /// The id of a config or of a config directory: a UUID of version 8.
@@ -45,6 +56,78 @@ impl fmt::Display for ConfigId {
     }
 }
 
+/// The key under which ids are made and label queries are signed (`--id-key-file`). Clones share it, and it prints as `…`.
+#[derive(Clone)]
+pub struct IdKey(Hmac<Sha256>);
+
+impl IdKey {
+    /// The fewest bytes of a key: the 122 bits that an id has, and no fewer than what a signature has.
+    pub const MIN_BYTES: usize = 16;
+
+    /// Takes a key; `None` when it has less than [`Self::MIN_BYTES`].
+    ///
+    /// # Panics
+    /// Never: HMAC takes keys of any length.
+    #[must_use]
+    pub fn new(bytes: &[u8]) -> Option<Self> {
+        let key = || Hmac::new_from_slice(bytes).expect("HMAC takes keys of any length");
+        (bytes.len() >= Self::MIN_BYTES).then(|| Self(key()))
+    }
+}
+
+impl fmt::Debug for IdKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("IdKey(…)")
+    }
+}
+
+/// How many bytes of a label query's HMAC are its signature: half of it, the least that RFC 2104, section 5, allows, which
+/// nobody guesses. All of it would take 32 more characters of a kernel's command line.
+const SIGNATURE_BYTES: usize = 16;
+
+/// The signature of the labels in a URL of this id, in lower-case hex digits.
+#[must_use]
+pub fn label_signature<'l>(
+    key: &IdKey,
+    id: ConfigId,
+    labels: impl Iterator<Item = (&'l str, &'l str)>,
+) -> String {
+    let mac = label_mac(key, id, labels).finalize().into_bytes();
+    hex(mac.iter().take(SIGNATURE_BYTES))
+}
+
+/// Whether a signature (in hex digits of any case) is that of these labels. How long it takes does not tell how much of a
+/// wrong one is right.
+#[must_use]
+pub fn is_label_signature<'l>(
+    key: &IdKey,
+    id: ConfigId,
+    labels: impl Iterator<Item = (&'l str, &'l str)>,
+    signature: &str,
+) -> bool {
+    let Some(bytes) = unhex::<SIGNATURE_BYTES>(signature) else {
+        return false;
+    };
+    label_mac(key, id, labels)
+        .verify_truncated_left(&bytes)
+        .is_ok()
+}
+
+fn label_mac<'l>(
+    key: &IdKey,
+    id: ConfigId,
+    labels: impl Iterator<Item = (&'l str, &'l str)>,
+) -> Hmac<Sha256> {
+    let mut mac = key.0.clone();
+    field(&mut mac, b"gitboot label query v1");
+    field(&mut mac, id.0.as_bytes());
+    for (key, value) in labels {
+        field(&mut mac, key.as_bytes());
+        field(&mut mac, value.as_bytes());
+    }
+    mac
+}
+
 /// What a config's id is made of.
 #[derive(Clone, Debug)]
 pub enum Content<'a> {
@@ -63,13 +146,13 @@ pub enum Content<'a> {
     },
 }
 
-/// The id of a config.
+/// The id of a config, under a key if there is one.
 ///
 /// # Panics
 /// Never: every JSON value has a canonical form.
 #[must_use]
-pub fn config_id(content_type: &str, content: &Content<'_>) -> ConfigId {
-    let mut fields = Fields::new("gitboot config v1");
+pub fn config_id(key: Option<&IdKey>, content_type: &str, content: &Content<'_>) -> ConfigId {
+    let mut fields = Fields::new(key, "gitboot config v1");
     fields.text(content_type);
     match content {
         Content::Fixed(pieces) => {
@@ -101,10 +184,10 @@ pub fn config_id(content_type: &str, content: &Content<'_>) -> ConfigId {
     fields.id()
 }
 
-/// The id of all configs of one machine together.
+/// The id of all configs of one machine together, under a key if there is one.
 #[must_use]
-pub fn directory_id(configs: &BTreeMap<String, ConfigId>) -> ConfigId {
-    let mut fields = Fields::new("gitboot config directory v1");
+pub fn directory_id(key: Option<&IdKey>, configs: &BTreeMap<String, ConfigId>) -> ConfigId {
+    let mut fields = Fields::new(key, "gitboot config directory v1");
     for (name, id) in configs {
         fields.text(name);
         fields.bytes(id.0.as_bytes());
@@ -115,21 +198,43 @@ pub fn directory_id(configs: &BTreeMap<String, ConfigId>) -> ConfigId {
 /// A strong entity tag (RFC 9110, section 8.8.3) of the bytes that are sent: `"sha256-…"`.
 #[must_use]
 pub fn entity_tag(bytes: &[u8]) -> String {
-    let mut tag = String::with_capacity(73);
-    tag.push_str("\"sha256-");
-    for byte in Sha256::digest(bytes) {
-        let _ = write!(tag, "{byte:02x}");
+    format!("\"sha256-{}\"", hex(Sha256::digest(bytes).iter()))
+}
+
+fn hex<'b>(bytes: impl Iterator<Item = &'b u8>) -> String {
+    let mut text = String::new();
+    for byte in bytes {
+        write!(text, "{byte:02x}").expect("a String takes every write");
     }
-    tag.push('"');
-    tag
+    text
+}
+
+/// The bytes of exactly twice as many hex digits.
+fn unhex<const N: usize>(digits: &str) -> Option<[u8; N]> {
+    if digits.len() != 2 * N || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+        return None;
+    }
+    let mut bytes = [0; N];
+    for (at, byte) in bytes.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(digits.get(2 * at..2 * at + 2)?, 16).ok()?;
+    }
+    Some(bytes)
 }
 
 /// Fields, each behind its length, on their way into a hash.
-struct Fields(Sha256);
+struct Fields(Hash);
+
+enum Hash {
+    Plain(Sha256),
+    Keyed(Box<Hmac<Sha256>>),
+}
 
 impl Fields {
-    fn new(tag: &str) -> Self {
-        let mut fields = Self(Sha256::new());
+    fn new(key: Option<&IdKey>, tag: &str) -> Self {
+        let mut fields = Self(match key {
+            None => Hash::Plain(Sha256::new()),
+            Some(IdKey(key)) => Hash::Keyed(Box::new(key.clone())),
+        });
         fields.text(tag);
         fields
     }
@@ -139,16 +244,27 @@ impl Fields {
     }
 
     fn bytes(&mut self, bytes: &[u8]) {
-        self.0.update((bytes.len() as u64).to_be_bytes());
-        self.0.update(bytes);
+        match &mut self.0 {
+            Hash::Plain(hash) => field(hash, bytes),
+            Hash::Keyed(mac) => field(mac.as_mut(), bytes),
+        }
     }
 
     fn id(self) -> ConfigId {
-        let digest = self.0.finalize();
+        let digest = match self.0 {
+            Hash::Plain(hash) => hash.finalize(),
+            Hash::Keyed(mac) => mac.finalize().into_bytes(),
+        };
         let mut first = [0; 16];
         first.copy_from_slice(&digest[..16]);
         ConfigId(Uuid::new_v8(first))
     }
+}
+
+/// One field on its way into a hash, behind its length.
+fn field(hash: &mut impl Update, bytes: &[u8]) {
+    hash.update(&(bytes.len() as u64).to_be_bytes());
+    hash.update(bytes);
 }
 
 #[cfg(test)]
@@ -156,12 +272,18 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn id(content_type: &str, content: &Content<'_>) -> String {
-        config_id(content_type, content).to_string()
+    fn config_id(content_type: &str, content: &Content<'_>) -> ConfigId {
+        super::config_id(None, content_type, content)
     }
 
-    #[test]
-    fn published_vectors_never_change() {
+    /// The ids of contents of every kind, a line each.
+    fn vectors(key: Option<&IdKey>) -> String {
+        let config_id = |content_type: &str, content: &Content<'_>| {
+            super::config_id(key, content_type, content)
+        };
+        let id = |content_type: &str, content: &Content<'_>| {
+            config_id(content_type, content).to_string()
+        };
         let empty = Content::Fixed(vec![b""]);
         let hello = Content::Fixed(vec![b"hello\n"]);
         let cut = Content::Fixed(vec![b"url=", b"/x\n"]);
@@ -190,8 +312,77 @@ mod tests {
             ),
         ];
         let lines = vectors.map(|(name, id)| format!("{name}: {id}\n"));
-        let printed = lines.concat();
-        assert_eq!(printed, include_str!("../tests/vectors/config-ids.txt"));
+        lines.concat()
+    }
+
+    fn key(text: &str) -> IdKey {
+        IdKey::new(text.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn published_vectors_never_change() {
+        assert_eq!(
+            vectors(None),
+            include_str!("../tests/vectors/config-ids.txt")
+        );
+    }
+
+    #[test]
+    fn published_vectors_under_a_key_never_change() {
+        let key = key("0123456789abcdef0123456789abcdef");
+        let id = ConfigId::parse("3b7e8f1c-1111-8222-8333-444455556666").unwrap();
+        let configs = BTreeMap::from([("meta-data".to_owned(), id)]);
+        let directory = directory_id(Some(&key), &configs);
+        let none = label_signature(&key, id, std::iter::empty());
+        let labels = [("serial", "SN 1"), ("site", "north")];
+        let signed = label_signature(&key, id, labels.into_iter());
+        let printed = format!(
+            "{}directory: {directory}\nno labels: {none}\nlabels: {signed}\n",
+            vectors(Some(&key))
+        );
+        assert_eq!(
+            printed,
+            include_str!("../tests/vectors/keyed-config-ids.txt")
+        );
+    }
+
+    #[test]
+    fn another_key_gives_other_ids() {
+        let [one, other] = ["0123456789abcdef", "0123456789abcdeF"].map(key);
+        let content = Content::Fixed(vec![b"x"]);
+        let id = |key: Option<&IdKey>| super::config_id(key, "t/p", &content);
+        assert_ne!(id(Some(&one)), id(Some(&other)));
+        assert_ne!(id(Some(&one)), id(None));
+        assert_eq!(id(Some(&one)).0.get_version_num(), 8);
+        assert!(IdKey::new(b"fifteen bytes..").is_none());
+        assert_eq!(format!("{one:?}"), "IdKey(…)");
+    }
+
+    #[test]
+    fn a_signature_is_that_of_one_id_and_its_labels() {
+        let [one, other] = ["0123456789abcdef", "0123456789abcdeF"].map(key);
+        let id = |text: &str| config_id("t/p", &Content::Fixed(vec![text.as_bytes()]));
+        let labels = |serial: &'static str| [("serial", serial), ("site", "x")].into_iter();
+        let signature = label_signature(&one, id("a"), labels("1"));
+        let is = |key, id, serial, text: &str| is_label_signature(key, id, labels(serial), text);
+        assert!(is(&one, id("a"), "1", &signature));
+        assert!(is(&one, id("a"), "1", &signature.to_uppercase()));
+        assert!(!is(&other, id("a"), "1", &signature));
+        assert!(!is(&one, id("b"), "1", &signature));
+        assert!(!is(&one, id("a"), "2", &signature));
+        let end = signature.len() - 2;
+        for text in [
+            "",
+            "00",
+            &signature[..end],
+            &format!("{signature}00"),
+            &"é".repeat(16),
+        ] {
+            assert!(!is(&one, id("a"), "1", text), "{text}");
+        }
+        // What runs together is told apart.
+        let split = [("serial", "1s"), ("ite", "x")].into_iter();
+        assert!(!is_label_signature(&one, id("a"), split, &signature));
     }
 
     #[test]

@@ -8,23 +8,25 @@
 //! | room | may look into | foreign crates that live only here |
 //! |---|---|---|
 //! | `main` | `cli` | |
-//! | `cli/` | `diff`, `explain`, `serve`, `poll`, `http`, `publish`, `source`, `state`, `observe`, `import`, `manifest`, `compile`, `diagnostic`, `snapshot`, `render`, `label`, `tree` | `clap`, `clap_complete`, `include_dir` |
+//! | `cli/` | `diff`, `explain`, `serve`, `poll`, `http`, `publish`, `source`, `state`, `observe`, `import`, `manifest`, `compile`, `diagnostic`, `keyring`, `snapshot`, `render`, `label`, `tree` | `clap`, `clap_complete`, `include_dir` |
 //! | `diff/` | `snapshot`, `render`, `template`, `label`, `id`, `tree` | `similar` |
 //! | `explain/` | `compile`, `render`, `diagnostic`, `snapshot`, `label`, `tree` | |
-//! | `serve/` | `poll`, `http`, `publish`, `source`, `state`, `observe`, `manifest`, `compile`, `label`, `render`, `tree` | `rustix` |
-//! | `poll/` | `source`, `state`, `compile`, `publish`, `diagnostic`, `snapshot`, `observe`, `tree` | `rand` |
+//! | `serve/` | `poll`, `http`, `publish`, `source`, `state`, `keyring`, `observe`, `manifest`, `compile`, `label`, `render`, `tree` | `rustix` |
+//! | `poll/` | `source`, `state`, `keyring`, `compile`, `publish`, `diagnostic`, `snapshot`, `observe`, `tree` | `rand` |
 //! | `source/` | `tree` | `gix`, `httpdate`, `jiff`, `reqwest`, `ring`, `rustls`, `ssh_key` |
+//! | `keyring` | `compile`, `manifest`, `diagnostic`, `id`, `secret`, `tree` | |
 //! | `state/` | `tree` | `sha2` |
 //! | `tree` | | |
 //! | `import/` | `manifest`, `diagnostic`, `label`, `tree` | |
 //! | `manifest/` | `tree`, `diagnostic`, `label`, `template` | `serde_yaml`, `ignore` |
 //! | `diagnostic/` | `tree`, `label`, `template` | `sha2`, `strsim`, `unicode_width` |
-//! | `compile/` | `manifest`, `template`, `id`, `label`, `snapshot`, `diagnostic`, `tree` | |
+//! | `compile/` | `manifest`, `template`, `id`, `label`, `snapshot`, `diagnostic`, `secret`, `tree` | |
 //! | `label/` | | |
-//! | `id` | | `serde_json_canonicalizer`, `sha2`, `uuid` |
-//! | `template/` | `label`, `tree` | `minijinja`, `strsim` |
-//! | `snapshot/` | `template`, `label`, `id`, `tree` | |
-//! | `render` | `snapshot`, `template`, `label`, `tree` | |
+//! | `id` | | `hmac`, `serde_json_canonicalizer`, `sha2`, `uuid` |
+//! | `secret` | | |
+//! | `template/` | `label`, `secret`, `tree` | `minijinja`, `strsim` |
+//! | `snapshot/` | `template`, `label`, `id`, `secret`, `tree` | |
+//! | `render` | `snapshot`, `template`, `label`, `id`, `secret`, `tree` | |
 //! | `publish/` | `snapshot`, `id`, `diagnostic`, `tree` | `arc_swap` |
 //! | `http/` | `publish`, `render`, `snapshot`, `label`, `id`, `observe`, `poll`, `tree` | `warp`, `hyper`, `hyper_util`, `http_body_util`, `ipnet`, `rustls`, `socket2`, `tokio_rustls`, `x509_parser` |
 //! | `observe/` | `label` | `tracing_subscriber` |
@@ -52,12 +54,14 @@ pub mod explain;
 pub mod http;
 pub mod id;
 pub mod import;
+pub mod keyring;
 pub mod label;
 pub mod manifest;
 pub mod observe;
 pub mod poll;
 pub mod publish;
 pub mod render;
+pub mod secret;
 pub mod serve;
 pub mod snapshot;
 pub mod source;

@@ -6,9 +6,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::label::{Labels, encode_query};
+use crate::id::{self, ConfigId, IdKey};
+use crate::label::{Labels, decode_percent, encode_query};
+use crate::secret::Secret;
 use crate::snapshot::{Body, Config, ConfigDir, Link, Match, Rendering, Script, is_script};
-use crate::template::{Context, Kind, Problem, Template};
+use crate::template::{Context, Kind, Problem, Template, Values};
 
 /// What URLs start with: scheme, authority and perhaps a path, without a slash at the end.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -126,6 +128,8 @@ fn script_text(
         &Context {
             labels,
             values: matched.values(),
+            secrets: &Secret::new(Values::none()),
+            is_secret: false,
             configs: &configs,
             config_dir: directory.as_deref().unwrap_or(""),
             base_url: base.as_str(),
@@ -154,6 +158,8 @@ fn config_text(
         &Context {
             labels,
             values: &scope.values,
+            secrets: &scope.secrets,
+            is_secret: rendering.has_secrets,
             configs: &configs,
             config_dir: "",
             base_url: base.as_str(),
@@ -172,23 +178,24 @@ fn texts<'c>(
     labels: &Labels,
     base: &BaseUrl,
 ) -> Result<BTreeMap<String, String>, Problem> {
-    let text = |(config, exposed): (&Arc<Config>, bool)| match &config.body {
-        _ if exposed => Ok(config_url(config, labels, base)),
+    let text = |name: &str, (config, exposed): (&Arc<Config>, bool)| match &config.body {
+        _ if exposed => Ok(config_url(config, name, labels, base)),
         Body::Fixed(text) => {
             Ok(String::from_utf8_lossy(&text.with_base_url(base.as_str())).into_owned())
         }
         Body::Rendered(inner) => config_text(inner, kind, labels, base),
     };
     links
-        .map(|(name, link)| Ok((name.clone(), text(link)?)))
+        .map(|(name, link)| Ok((name.clone(), text(name, link)?)))
         .collect()
 }
 
-/// A config's URL: its id, and the labels that its bytes depend on.
+/// A config's URL: its id, the labels that its bytes depend on, and their signature where ids are made under a key. One whose
+/// id is made of secrets that are not known here stands there by `name`.
 #[must_use]
-pub fn config_url(config: &Config, labels: &Labels, base: &BaseUrl) -> String {
-    let mut url = format!("{base}/config/{}", config.id);
-    let query = query(&config.labels, labels);
+pub fn config_url(config: &Config, name: &str, labels: &Labels, base: &BaseUrl) -> String {
+    let mut url = config.url(base.as_str(), name);
+    let query = query(config.id, &config.labels, config.signer.as_ref(), labels);
     if !query.is_empty() {
         url.push('?');
         url.push_str(&query);
@@ -198,8 +205,10 @@ pub fn config_url(config: &Config, labels: &Labels, base: &BaseUrl) -> String {
 
 /// A config directory's URL; the labels are one path segment, and each config's name follows the last slash.
 fn directory_url(directory: &ConfigDir, labels: &Labels, base: &BaseUrl) -> String {
-    let mut url = format!("{base}/config/{}/", directory.id);
-    let query = query(&directory.labels, labels);
+    let mut url = directory.url(base.as_str());
+    url.push('/');
+    let signer = directory.signer.as_ref();
+    let query = query(directory.id, &directory.labels, signer, labels);
     if !query.is_empty() {
         url.push_str(&query);
         url.push('/');
@@ -207,13 +216,78 @@ fn directory_url(directory: &ConfigDir, labels: &Labels, base: &BaseUrl) -> Stri
     url
 }
 
-/// The labels that are used and that the machine sent; those of `--label` are known to every server and left out.
-fn query(used: &BTreeSet<String>, labels: &Labels) -> String {
+fn query(id: ConfigId, used: &BTreeSet<String>, signer: Option<&IdKey>, labels: &Labels) -> String {
     let mut query = String::new();
-    let sent = used.iter().filter(|key| !labels.is_fixed(key));
-    encode_query(
-        sent.filter_map(|key| Some((key.as_str(), labels.get(key)?))),
-        &mut query,
-    );
+    encode_query(carried(used, labels), &mut query);
+    if let Some(key) = signer {
+        if !query.is_empty() {
+            query.push('&');
+        }
+        query.push_str(SIGNATURE_KEY);
+        query.push('=');
+        query.push_str(&id::label_signature(key, id, carried(used, labels)));
+    }
     query
+}
+
+/// What a label query under a key ends in.
+const SIGNATURE_KEY: &str = "sig";
+
+/// A label query whose signature has been set aside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignedQuery {
+    /// The query without its last `sig=…`.
+    pub query: String,
+    /// What stood there: hex digits, if all is well.
+    signature: Option<String>,
+}
+
+impl SignedQuery {
+    /// Takes a query apart. The last `sig` is the signature, since a label may have the same name; a client may have written
+    /// it in another case or with escapes, and others may have added parameters behind it.
+    #[must_use]
+    pub fn of(query: &str) -> Self {
+        let mut bytes = Vec::new();
+        let mut is_signature = |parameter: &&str| {
+            decode_percent(parameter.split('=').next().unwrap_or(""), &mut bytes);
+            bytes.eq_ignore_ascii_case(SIGNATURE_KEY.as_bytes())
+        };
+        let parameters: Vec<&str> = query.split('&').collect();
+        let Some(at) = parameters.iter().rposition(&mut is_signature) else {
+            return Self {
+                query: query.to_owned(),
+                signature: None,
+            };
+        };
+        let (before, from) = parameters.split_at(at);
+        let (signature, after) = from.split_first().unwrap_or((&"", &[]));
+        let (_, value) = signature.split_once('=').unwrap_or_default();
+        decode_percent(value, &mut bytes);
+        Self {
+            query: [before, after].concat().join("&"),
+            signature: String::from_utf8(bytes).ok(),
+        }
+    }
+
+    /// Whether the signature is that of the labels that the URL of this id carries.
+    #[must_use]
+    pub fn is_signed(
+        &self,
+        key: &IdKey,
+        id: ConfigId,
+        used: &BTreeSet<String>,
+        labels: &Labels,
+    ) -> bool {
+        let signature = self.signature.as_deref().unwrap_or("");
+        id::is_label_signature(key, id, carried(used, labels), signature)
+    }
+}
+
+/// The labels that are used and that the machine sent, sorted; those of `--label` are known to every server and left out.
+fn carried<'l>(
+    used: &'l BTreeSet<String>,
+    labels: &'l Labels,
+) -> impl Iterator<Item = (&'l str, &'l str)> {
+    let sent = used.iter().filter(|key| !labels.is_fixed(key));
+    sent.filter_map(|key| Some((key.as_str(), labels.get(key)?)))
 }

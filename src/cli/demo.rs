@@ -14,6 +14,7 @@ use super::serve::{self, Boot, HttpLimits, Process};
 use super::units::interval;
 use super::{Misuse, Outcome};
 use crate::compile;
+use crate::keyring::{KeyFiles, Keyring};
 use crate::source::{self, RepoUrl, seed};
 use crate::tree::RepoPath;
 
@@ -64,6 +65,10 @@ pub(super) fn run(args: &Args, vars: &[(OsString, OsString)]) -> anyhow::Result<
         settings,
         source,
         compile::Options::default(),
+        |budget| {
+            let keyring = Keyring::open(KeyFiles::default(), budget, compile::Secrets::None);
+            keyring.map_err(|error| Misuse(error.to_string()))
+        },
         |addresses| {
             let text = banner(&repository, is_new, addresses, args.interval);
             std::io::stdout()

@@ -9,7 +9,7 @@ use clap::ValueEnum;
 
 use super::limits::TreeLimits;
 use super::{Misuse, Outcome};
-use crate::compile::{self, compile};
+use crate::compile::{self, Secrets, compile};
 use crate::diagnostic::Diagnostics;
 use crate::diff::{Revisions, compare};
 use crate::manifest;
@@ -108,6 +108,9 @@ impl Args {
         let options = compile::Options {
             allow_empty: self.allow_empty,
             budget: self.limits.budget(),
+            // A secret is no part of the repository, and what it is belongs into no report.
+            secrets: Secrets::Unknown,
+            id_key: None,
         };
         let tree = self.tree(asked, &self.dir)?;
         let manifests = manifest::parse(&tree, options.budget);

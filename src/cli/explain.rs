@@ -4,7 +4,7 @@ use std::io::Write as _;
 
 use super::input::Input;
 use super::{Format, Outcome, labels, print};
-use crate::compile::provenance;
+use crate::compile::{Secrets, provenance};
 use crate::explain::Report;
 use crate::render::BaseUrl;
 
@@ -32,7 +32,7 @@ pub(super) struct Args {
 /// Prints the explanation.
 pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
     let (labels, dropped) = labels::read(&args.label)?;
-    let loaded = args.input.load()?;
+    let loaded = args.input.load(Secrets::Unknown)?;
     let (snapshot, diagnostics) = loaded.compile();
     let Some(snapshot) = snapshot else {
         std::io::stderr().write_all(diagnostics.render_human().as_bytes())?;

@@ -6,9 +6,11 @@ use std::sync::atomic::AtomicBool;
 use super::Misuse;
 use super::credentials::Credentials;
 use super::limits::TreeLimits;
+use super::secrets::SecretFiles;
 use super::serve::{repo_url, served_root};
-use crate::compile::{self, compile};
+use crate::compile::{self, Secrets, compile};
 use crate::diagnostic::Diagnostics;
+use crate::keyring::Keyring;
 use crate::manifest::{self, Manifests};
 use crate::snapshot::Snapshot;
 use crate::source::{self, Check, Remote, place_in_repository, read_directory, read_revision};
@@ -38,6 +40,8 @@ pub(super) struct Input {
     #[command(flatten)]
     credentials: Credentials,
     #[command(flatten)]
+    pub(super) secrets: SecretFiles,
+    #[command(flatten)]
     limits: TreeLimits,
 }
 
@@ -56,16 +60,25 @@ impl Loaded {
 }
 
 impl Input {
-    /// Reads and compiles.
-    pub(super) fn compile(&self) -> anyhow::Result<(Option<Snapshot>, Diagnostics)> {
-        Ok(self.load()?.compile())
+    /// Reads without compiling. `otherwise` is what is known of secrets where no file tells.
+    pub(super) fn load(&self, otherwise: Secrets) -> anyhow::Result<Loaded> {
+        let keyring = self.secrets.open(self.limits.budget(), otherwise)?;
+        self.load_with(&keyring)
     }
 
-    /// Reads without compiling.
-    pub(super) fn load(&self) -> anyhow::Result<Loaded> {
+    /// The same for what shows no ids.
+    pub(super) fn load_without_ids(&self, otherwise: Secrets) -> anyhow::Result<Loaded> {
+        let budget = self.limits.budget();
+        let keyring = self.secrets.open_without_ids(budget, otherwise)?;
+        self.load_with(&keyring)
+    }
+
+    fn load_with(&self, keyring: &Keyring) -> anyhow::Result<Loaded> {
         let options = compile::Options {
             allow_empty: self.allow_empty,
             budget: self.limits.budget(),
+            id_key: keyring.id_key().cloned(),
+            secrets: keyring.secrets().clone(),
         };
         let tree = self.tree()?;
         let manifests = manifest::parse(&tree, options.budget);

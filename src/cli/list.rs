@@ -11,6 +11,7 @@ use serde_json::json;
 use super::input::{Input, Loaded};
 use super::table::{write_json, write_table};
 use super::{Format, Outcome, print};
+use crate::compile::Secrets;
 use crate::label::Entry;
 use crate::manifest::{Locator, Origin, Part, Profile};
 use crate::snapshot::{Rule, Snapshot};
@@ -44,7 +45,7 @@ enum What {
 
 /// Lists.
 pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
-    let loaded = args.input.load()?;
+    let loaded = args.input.load_without_ids(Secrets::Unknown)?;
     let (snapshot, diagnostics) = loaded.compile();
     let Some(snapshot) = snapshot else {
         io::stderr().write_all(diagnostics.render_human().as_bytes())?;

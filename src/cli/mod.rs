@@ -14,6 +14,7 @@ mod list;
 mod print;
 mod render;
 mod schema;
+mod secrets;
 mod serve;
 mod table;
 mod tls;

@@ -6,6 +6,7 @@ use anyhow::Context as _;
 
 use super::input::Input;
 use super::{Outcome, labels};
+use crate::compile::Secrets;
 use crate::label::Labels;
 use crate::render::{self, BaseUrl, RenderError};
 use crate::snapshot::Snapshot;
@@ -42,7 +43,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
             one.reason
         )?;
     }
-    let (snapshot, diagnostics) = args.input.compile()?;
+    let (snapshot, diagnostics) = args.input.load(Secrets::None)?.compile();
     let Some(snapshot) = snapshot else {
         std::io::stderr().write_all(diagnostics.render_human().as_bytes())?;
         return Ok(Outcome::ManifestErrors);

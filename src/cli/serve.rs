@@ -11,14 +11,16 @@ use clap::ValueEnum;
 
 use super::credentials::Credentials;
 use super::limits::TreeLimits;
+use super::secrets::SecretFiles;
 use super::tls::Tls;
 use super::units::{address, duration, interval, memory, positive_duration};
 use super::{Misuse, Outcome};
-use crate::compile;
+use crate::compile::{self, Secrets};
 use crate::diagnostic::Diagnostic;
 use crate::http::{self, Access, Network, TlsError};
+use crate::keyring::Keyring;
 use crate::label::FixedLabels;
-use crate::manifest;
+use crate::manifest::{self, Budget};
 use crate::observe::{self, LogFilter, LogFormat};
 use crate::poll::Built;
 use crate::render::BaseUrl;
@@ -41,6 +43,8 @@ pub(super) struct Args {
     repository: Repository,
     #[command(flatten)]
     credentials: Credentials,
+    #[command(flatten)]
+    secrets: SecretFiles,
     #[command(flatten)]
     boot: Boot,
     #[command(flatten)]
@@ -177,6 +181,7 @@ pub(super) fn run(args: &Args, vars: &[(OsString, OsString)]) -> anyhow::Result<
     let Args {
         repository,
         credentials,
+        secrets,
         boot,
         tls,
         process,
@@ -191,8 +196,10 @@ pub(super) fn run(args: &Args, vars: &[(OsString, OsString)]) -> anyhow::Result<
     let options = compile::Options {
         allow_empty: repository.allow_empty,
         budget: tree_limits.budget(),
+        ..compile::Options::default()
     };
-    start(process, settings, source, options, |_| Ok(()))
+    let keyring = |budget| secrets.open(budget, Secrets::None);
+    start(process, settings, source, options, keyring, |_| Ok(()))
 }
 
 /// Binds, tells the caller where, and serves until the end.
@@ -201,6 +208,7 @@ pub(super) fn start(
     settings: Settings,
     source: source::Settings,
     options: compile::Options,
+    keyring: impl FnOnce(Budget) -> Result<Keyring, Misuse>,
     bound: impl FnOnce(&[SocketAddr]) -> anyhow::Result<()>,
 ) -> anyhow::Result<Outcome> {
     let filter = LogFilter::parse(&process.log_level)
@@ -210,6 +218,7 @@ pub(super) fn start(
         Format::Json => LogFormat::Json,
     };
     let _log = observe::init(format, filter).context("cannot start the log")?;
+    let keyring = keyring(options.budget)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -218,7 +227,7 @@ pub(super) fn start(
         let retain = settings.retain;
         let server = Server::bind(settings).map_err(or_misuse)?;
         bound(&server.addresses())?;
-        server.run(wiring(source, options, retain)?).await
+        server.run(wiring(source, options, keyring, retain)?).await
     });
     runtime.shutdown_timeout(GIVE_UP_TIME);
     result.map(|()| Outcome::Good)
@@ -270,14 +279,18 @@ pub(super) fn settings(
 fn wiring(
     source: source::Settings,
     options: compile::Options,
+    keyring: Keyring,
     retain: Duration,
 ) -> anyhow::Result<Wiring> {
     let cache = Mutex::default();
+    let keyring = Arc::new(Mutex::new(keyring));
+    let keys = Arc::clone(&keyring);
     Ok(Wiring {
         state: state(&source, retain),
         refuses_rollbacks: source.refuses_rollbacks(),
         desired: Box::new(Remote::new(source)?),
-        build: Arc::new(move |tree| build(tree, &options, &cache)),
+        build: Arc::new(move |tree| build(tree, &with_keys(&options, &keys), &cache)),
+        keyring,
     })
 }
 
@@ -290,6 +303,16 @@ fn state(source: &source::Settings, retain: Duration) -> Option<State> {
     };
     let folder = source.state_dir.clone()?;
     Some(State::new(folder, key, source.limits, retain))
+}
+
+/// The options with what the files of secrets hold now.
+fn with_keys(options: &compile::Options, keyring: &Mutex<Keyring>) -> compile::Options {
+    let keyring = keyring.lock().unwrap_or_else(PoisonError::into_inner);
+    compile::Options {
+        id_key: keyring.id_key().cloned(),
+        secrets: keyring.secrets().clone(),
+        ..options.clone()
+    }
 }
 
 /// One build runs at a time, so nobody waits for the cache.

@@ -4,8 +4,9 @@ use std::io::Write as _;
 
 use clap::ValueEnum;
 
-use super::Outcome;
 use super::input::Input;
+use super::{Misuse, Outcome, secrets};
+use crate::compile::Secrets;
 use crate::snapshot::Snapshot;
 
 /// Every flag of `validate`.
@@ -21,6 +22,9 @@ pub(super) struct Args {
     /// Let warnings count as errors
     #[arg(long)]
     strict: bool,
+    /// The names of the secrets that configs may use, where the secrets themselves are not: db.password,token
+    #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
+    secret_names: Vec<String>,
     // Last, since the heading of its limits would cover whatever follows.
     #[command(flatten)]
     input: Input,
@@ -36,7 +40,15 @@ enum Format {
 
 /// Checks, says what is wrong, and says so in the exit code.
 pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
-    let (snapshot, diagnostics) = args.input.compile()?;
+    let known = match args.secret_names.as_slice() {
+        [] => Secrets::None,
+        texts => secrets::names(texts)?,
+    };
+    if args.input.secrets.has_values() && !args.secret_names.is_empty() {
+        let words = "`--secret-names` is for where the secrets themselves are not: leave it or `--secret-values-file` out";
+        return Err(Misuse(words.to_owned()).into());
+    }
+    let (snapshot, diagnostics) = args.input.load_without_ids(known)?.compile();
     let bad = diagnostics.error_count() > 0 || (args.strict && diagnostics.warning_count() > 0);
     let document = match args.format {
         Format::Human => None,

@@ -12,10 +12,9 @@ use crate::snapshot::{
     Binding, Choice, ConfigName, Outfit, Rule, Scope, SelectorValues, Shared, Text,
 };
 use crate::template::{Keys, Values, look_up};
-use crate::tree::Revision;
 
 use super::Bound;
-use super::body::{Bodies, Built, Setting};
+use super::body::{Bodies, Built, Outside, Setting};
 use super::complaint::{Complaint, Told};
 use super::content::{Contents, Loaded, LoadedBody};
 use super::rank::tier;
@@ -67,7 +66,7 @@ impl<'a> Binder<'a> {
         manifests: &'a Manifests,
         resolved: &'a Resolved,
         contents: &'a Contents<'a>,
-        revision: &'a Revision,
+        outside: Outside<'a>,
         threads: NonZero<usize>,
         locator: &Locator<'_>,
         found: &mut Vec<Diagnostic>,
@@ -80,7 +79,7 @@ impl<'a> Binder<'a> {
             .map(|((assignment, candidates), values)| (assignment, candidates, values))
             .map(|(assignment, candidates, values)| (assignment.as_ref(), &candidates[..], values))
             .collect();
-        let mut binder = Self::bind_in_parallel(&all, contents, revision, threads);
+        let mut binder = Self::bind_in_parallel(&all, contents, outside, threads);
         let used: BTreeSet<usize> = resolved
             .candidates
             .iter()
@@ -109,7 +108,7 @@ impl<'a> Binder<'a> {
     fn bind_in_parallel(
         all: &[Work<'a>],
         contents: &'a Contents<'a>,
-        revision: &'a Revision,
+        outside: Outside<'a>,
         threads: NonZero<usize>,
     ) -> Self {
         /// Below this, starting a thread costs more than it saves.
@@ -119,7 +118,7 @@ impl<'a> Binder<'a> {
             .div_ceil(threads.get())
             .max(ASSIGNMENTS_PER_THREAD);
         let bind_run = |run: &[Work<'a>]| {
-            let mut binder = Self::new(contents, revision);
+            let mut binder = Self::new(contents, outside);
             for (assignment, candidates, values) in run {
                 if let Some(values) = values.as_ref().filter(|_| !assignment.broken) {
                     binder.assignment(assignment, candidates, values);
@@ -141,7 +140,7 @@ impl<'a> Binder<'a> {
             });
             ended.collect::<Vec<_>>()
         });
-        let mut binder = Self::new(contents, revision);
+        let mut binder = Self::new(contents, outside);
         for run in runs {
             binder.rules.extend(run.rules);
             binder.bodies.absorb(run.bodies);
@@ -149,10 +148,10 @@ impl<'a> Binder<'a> {
         binder
     }
 
-    fn new(contents: &'a Contents<'a>, revision: &'a Revision) -> Self {
+    fn new(contents: &'a Contents<'a>, outside: Outside<'a>) -> Self {
         Self {
             contents,
-            bodies: Bodies::new(revision),
+            bodies: Bodies::new(outside),
             rules: Vec::new(),
             keys: Keys::default(),
             names: HashMap::new(),
@@ -220,6 +219,7 @@ impl<'a> Binder<'a> {
             assignment: whom.assignment.into(),
             machine: Box::default(),
             values: Values::from_json(&Value::Object(base.clone())),
+            secrets: self.bodies.secrets(),
         };
         let names_machine = bodies(loaded).any(|(_, body)| {
             body.template
@@ -244,6 +244,7 @@ impl<'a> Binder<'a> {
                 },
                 profile: Arc::clone(&scope.profile),
                 assignment: Arc::clone(&scope.assignment),
+                secrets: Arc::clone(&scope.secrets),
             };
             let machine = Some(machine);
             let bound = self.outfit(Whom { machine, ..whom }, scope, values);
@@ -334,7 +335,7 @@ impl<'a> Binder<'a> {
         Ok((outfit, script))
     }
 
-    /// Ensure that every value a template writes exists, and that every value it prints as it is can be printed.
+    /// Ensure that every value and secret a template writes exists, and that what it prints as it is can be printed.
     fn check_values(&mut self, whom: Whom<'a>, values: &Value) -> Result<(), Told> {
         let mut result = Ok(());
         for (name, body) in bodies(whom.loaded) {
@@ -371,6 +372,15 @@ impl<'a> Binder<'a> {
                     .bodies
                     .complaints
                     .add(whom.profile, name, complaint, whom));
+            }
+            for (number, one) in template.usage().secrets.iter().enumerate() {
+                if let Some(fault) = self.bodies.outside.vault.check(one) {
+                    let complaint = Complaint::Secret { number, fault };
+                    result = Err(self
+                        .bodies
+                        .complaints
+                        .add(whom.profile, name, complaint, whom));
+                }
             }
         }
         result

@@ -7,10 +7,11 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::id::{self, ConfigId, Content};
+use crate::id::{self, ConfigId, Content, IdKey};
 use crate::label::Labels;
+use crate::secret::Secret;
 use crate::snapshot::{Body, Config, ConfigDir, Link, Rendering, Rule, Scope, Text, is_script};
-use crate::template::{Context, Kind, ProblemKind, Template};
+use crate::template::{Context, Kind, ProblemKind, Template, Values};
 use crate::tree::Revision;
 
 use super::Bound;
@@ -20,16 +21,33 @@ use super::content::LoadedBody;
 use super::lint::{Excess, excesses, place};
 use super::media::{is_json, kind_of, sniff};
 use super::mention::mentioned;
+use super::secrets::Vault;
 
 /// Stands for the base URL while bodies are rendered for their ids; a NUL is in no URL and in no sensible text.
 const BASE_MARK: &str = "\0gitboot base URL\0";
 /// A base URL for checks of the whole text (RFC 6761 reserves `.invalid`).
 const BASE_EXAMPLE: &str = "http://gitboot.invalid";
 
+/// What bodies are made with besides Profiles and Assignments.
+#[derive(Clone, Copy)]
+pub(super) struct Outside<'a> {
+    pub(super) revision: &'a Revision,
+    pub(super) id_key: Option<&'a IdKey>,
+    pub(super) vault: &'a Vault,
+}
+
+impl Outside<'_> {
+    /// Whether only a server can tell the id of a config: it knows the secrets, and it has a key if any config has secrets.
+    fn seals(&self, has_secrets: bool) -> bool {
+        let has_key = self.id_key.is_some();
+        !self.vault.is_known && (has_secrets || (self.vault.is_used && !has_key))
+    }
+}
+
 /// Builds bodies, each content once.
 pub(super) struct Bodies<'a> {
     pub(super) complaints: Complaints<'a>,
-    revision: &'a Revision,
+    pub(super) outside: Outside<'a>,
     configs: HashMap<ConfigId, Arc<Config>>,
     directories: HashMap<ConfigId, Arc<ConfigDir>>,
     /// Configs that look the same for everybody, by Profile and name: rendered and hashed once.
@@ -38,6 +56,10 @@ pub(super) struct Bodies<'a> {
 
 /// A config on its way into a binding.
 #[derive(Clone)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each says one thing about the config that others ask for alone"
+)]
 pub(super) struct Built {
     config: Arc<Config>,
     /// The text with [`BASE_MARK`] and without labels, where `exposed: false` wants it inserted.
@@ -46,6 +68,8 @@ pub(super) struct Built {
     is_plain: bool,
     exposed: bool,
     same_for_all: bool,
+    /// Whether a secret may stand in its text.
+    has_secrets: bool,
 }
 
 impl Built {
@@ -67,14 +91,19 @@ pub(super) struct Setting<'s, 'a> {
 }
 
 impl<'a> Bodies<'a> {
-    pub(super) fn new(revision: &'a Revision) -> Self {
+    pub(super) fn new(outside: Outside<'a>) -> Self {
         Self {
             complaints: Complaints::default(),
-            revision,
+            outside,
             configs: HashMap::new(),
             directories: HashMap::new(),
             same_for_all: HashMap::new(),
         }
+    }
+
+    /// What templates find in `secrets`.
+    pub(super) fn secrets(&self) -> Arc<Secret<Values>> {
+        Arc::clone(&self.outside.vault.values)
     }
 
     pub(super) fn into_bound(self, rules: Vec<Rule>) -> Bound {
@@ -126,6 +155,7 @@ impl<'a> Bodies<'a> {
             is_plain: draft.is_plain,
             exposed: body.exposed,
             same_for_all,
+            has_secrets: draft.has_secrets,
             config: self.finished(setting, name, body, draft),
         };
         if same_for_all {
@@ -183,7 +213,9 @@ impl<'a> Bodies<'a> {
             .template
             .as_ref()
             .map_or_else(Vec::new, |template| links(template, setting.built));
-        let id = config_id(setting, body, &draft, &links);
+        let id = self.config_id(setting, body, &draft, &links);
+        let is_sealed = self.outside.seals(draft.has_secrets)
+            || links.iter().any(|(_, link)| link.config().is_sealed);
         let text = draft.text.as_deref().unwrap_or_default();
         let mut prints_base_url = draft.prints_base_url;
         let (bytes, sent) = match &body.template {
@@ -191,7 +223,7 @@ impl<'a> Bodies<'a> {
                 body.bytes.len(),
                 Body::Fixed(Text::whole(body.bytes.clone())),
             ),
-            Some(_) if draft.labels.is_empty() && draft.is_plain => {
+            Some(_) if draft.is_fixed() => {
                 let cut = Text::cut(text, BASE_MARK);
                 // Who names the URL may not print it. The text alone tells, as it makes the id: many may share this.
                 prints_base_url = cut.has_base_url();
@@ -203,6 +235,7 @@ impl<'a> Bodies<'a> {
                     kind: kind_of(&draft.content_type),
                     scope: Arc::clone(setting.scope),
                     links,
+                    has_secrets: draft.has_secrets,
                 };
                 (
                     template
@@ -218,6 +251,8 @@ impl<'a> Bodies<'a> {
             id,
             name: name.to_owned(),
             content_type: draft.content_type,
+            signer: self.signer(&draft.labels),
+            is_sealed,
             labels: draft.labels,
             prints_base_url,
             bytes,
@@ -256,6 +291,7 @@ impl<'a> Bodies<'a> {
             sniff(text.replace(BASE_MARK, BASE_EXAMPLE).as_bytes())
         };
         Ok(Draft {
+            has_secrets: has_secrets(template, setting.built),
             is_plain: usage.base_is_plain
                 && linked_texts(template, setting.built).all(|one| one.is_plain),
             content_type: content_type.map_or_else(sniffed, str::to_owned),
@@ -278,7 +314,7 @@ impl<'a> Bodies<'a> {
             .into_iter()
             .map(|(name, link)| {
                 let text = match &link {
-                    Link::Url(config) => format!("{BASE_MARK}/config/{}", config.id),
+                    Link::Url(config) => config.url(BASE_MARK, &name),
                     Link::Text(_) => setting
                         .built
                         .get(name.as_str())
@@ -287,30 +323,35 @@ impl<'a> Bodies<'a> {
                 (name, text)
             });
         let config_dir = directory.map_or_else(String::new, |directory| {
-            format!("{BASE_MARK}/config/{}/", directory.id)
+            format!("{}/", directory.url(BASE_MARK))
         });
+        let has_secrets = has_secrets(template, setting.built);
         let result = template.render(
             kind,
             &Context {
                 labels: &Labels::default(),
                 values: &setting.scope.values,
+                secrets: &setting.scope.secrets,
+                is_secret: has_secrets,
                 configs: &configs.collect(),
                 config_dir: &config_dir,
                 base_url: BASE_MARK,
                 profile: &setting.scope.profile,
                 assignment: &setting.scope.assignment,
                 machine: &setting.scope.machine,
-                revision: self.revision.as_str(),
+                revision: self.outside.revision.as_str(),
             },
         );
         let usage = template.usage();
-        let only_a_label_can_tell =
-            !usage.labels.is_empty() && usage.values.iter().any(|one| one.computed);
+        let mut paths = usage.values.iter().chain(&usage.secrets);
+        let only_a_label_can_tell = !usage.labels.is_empty() && paths.any(|one| one.computed);
         match result {
             Ok(text) => Ok(Some(text)),
             Err(problem) if problem.kind == ProblemKind::Undefined && only_a_label_can_tell => {
                 Ok(None)
             }
+            // What a filter makes of a secret, only the secret itself can tell.
+            Err(_) if has_secrets && !self.outside.vault.is_known => Ok(None),
             Err(problem) => {
                 let complaint = Complaint::Render(problem);
                 Err(self
@@ -333,13 +374,16 @@ impl<'a> Bodies<'a> {
         };
         let parsed = match (&body.template, &draft.text) {
             (None, _) => serde_json::from_slice::<serde::de::IgnoredAny>(&body.bytes),
+            (Some(_), Some(_)) if draft.has_secrets && !self.outside.vault.is_known => {
+                return Ok(());
+            }
             (Some(_), Some(text)) => serde_json::from_str(&text.replace(BASE_MARK, BASE_EXAMPLE)),
             (Some(_), None) => return Ok(()),
         };
         parsed.map(|_| ()).map_err(|error| {
             let complaint = Complaint::InvalidJson {
                 content_type: content_type.to_owned(),
-                why: error.to_string(),
+                why: (!draft.has_secrets).then(|| error.to_string()),
             };
             self.complaints
                 .add(setting.whom.profile, Some(name), complaint, setting.whom)
@@ -392,6 +436,7 @@ impl<'a> Bodies<'a> {
     fn directory(&mut self, built: &BTreeMap<&str, Built>) -> Arc<ConfigDir> {
         let configs = exposed(built);
         let id = id::directory_id(
+            self.outside.id_key,
             &configs
                 .iter()
                 .map(|(name, config)| (name.clone(), config.id))
@@ -401,13 +446,54 @@ impl<'a> Bodies<'a> {
             .values()
             .flat_map(|config| config.labels.iter().cloned())
             .collect();
+        let signer = self.signer(&labels);
+        let is_sealed = configs.values().any(|config| config.is_sealed);
         Arc::clone(self.directories.entry(id).or_insert_with(|| {
             Arc::new(ConfigDir {
                 id,
                 configs,
                 labels,
+                signer,
+                is_sealed,
             })
         }))
+    }
+
+    /// What signs the labels in a URL that carries these.
+    fn signer(&self, labels: &BTreeSet<String>) -> Option<IdKey> {
+        self.outside.id_key.filter(|_| !labels.is_empty()).cloned()
+    }
+
+    fn config_id(
+        &self,
+        setting: &Setting<'_, '_>,
+        body: &LoadedBody<'_>,
+        draft: &Draft,
+        links: &[(String, Link)],
+    ) -> ConfigId {
+        let key = self.outside.id_key;
+        let Some(template) = &body.template else {
+            let content = Content::Fixed(vec![&body.bytes]);
+            return id::config_id(key, &draft.content_type, &content);
+        };
+        // What a filter makes of a base URL is seen for one URL only: two that agree there may differ for the next.
+        if draft.is_fixed() {
+            let text = draft.text.as_deref().unwrap_or_default();
+            let pieces = text.split(BASE_MARK).map(str::as_bytes);
+            let content = Content::Fixed(pieces.collect());
+            return id::config_id(key, &draft.content_type, &content);
+        }
+        let secrets = self.outside.vault.json();
+        let content = Content::Template {
+            older: setting.whom.loaded.profile.older,
+            sources: body.sources.iter().map(AsRef::as_ref).collect(),
+            mentioned: &mentioned(template, setting.scope, setting.values, secrets),
+            configs: links
+                .iter()
+                .map(|(name, link)| (name.as_str(), link.config().id))
+                .collect(),
+        };
+        id::config_id(key, &draft.content_type, &content)
     }
 }
 
@@ -419,48 +505,29 @@ struct Draft {
     is_plain: bool,
     prints_base_url: bool,
     content_type: String,
+    /// Whether a secret may stand in the text.
+    has_secrets: bool,
 }
 
 impl Draft {
+    /// Whether everybody gets the same, but for where the base URL stands.
+    fn is_fixed(&self) -> bool {
+        self.labels.is_empty() && self.is_plain && self.text.is_some()
+    }
+
     fn of_bytes(body: &LoadedBody<'_>) -> Self {
         Self {
             text: Some(String::from_utf8_lossy(&body.bytes).into_owned()),
             labels: BTreeSet::new(),
             is_plain: true,
             prints_base_url: false,
+            has_secrets: false,
             content_type: body
                 .content_type
                 .clone()
                 .unwrap_or_else(|| sniff(&body.bytes)),
         }
     }
-}
-
-fn config_id(
-    setting: &Setting<'_, '_>,
-    body: &LoadedBody<'_>,
-    draft: &Draft,
-    links: &[(String, Link)],
-) -> ConfigId {
-    let text = draft.text.as_deref().unwrap_or_default();
-    let Some(template) = &body.template else {
-        return id::config_id(&draft.content_type, &Content::Fixed(vec![&body.bytes]));
-    };
-    // What a filter makes of a base URL is seen for one URL only: two that agree there may differ for the next.
-    if draft.labels.is_empty() && draft.is_plain {
-        let pieces = text.split(BASE_MARK).map(str::as_bytes);
-        return id::config_id(&draft.content_type, &Content::Fixed(pieces.collect()));
-    }
-    let content = Content::Template {
-        older: setting.whom.loaded.profile.older,
-        sources: body.sources.iter().map(AsRef::as_ref).collect(),
-        mentioned: &mentioned(template, setting.scope, setting.values),
-        configs: links
-            .iter()
-            .map(|(name, link)| (name.as_str(), link.config().id))
-            .collect(),
-    };
-    id::config_id(&draft.content_type, &content)
 }
 
 /// What the names of configs in a template stand for.
@@ -492,6 +559,11 @@ fn linked_texts<'b>(
         .iter()
         .filter_map(|name| built.get(name.as_str()))
         .filter(|one| !one.exposed)
+}
+
+/// Whether a secret may stand in what a template prints.
+fn has_secrets(template: &Template, built: &BTreeMap<&str, Built>) -> bool {
+    !template.usage().secrets.is_empty() || linked_texts(template, built).any(|one| one.has_secrets)
 }
 
 fn is_same_for_all(template: &Template, built: &BTreeMap<&str, Built>) -> bool {

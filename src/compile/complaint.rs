@@ -9,6 +9,7 @@ use crate::template::{Place, Problem};
 
 use super::content::{Contents, LoadedBody, beginning};
 use super::lint::{Excess, MAX_COMMAND_LINE_BYTES, MAX_WORDS};
+use super::secrets::Fault;
 
 /// Users that a complaint keeps by name; the rest are counted.
 const NAMED_USERS: usize = 3;
@@ -19,12 +20,18 @@ pub(super) enum Complaint {
     Undefined { number: usize, near: Option<String> },
     /// A value is printed that cannot be.
     Unprintable { number: usize, what: &'static str },
+    /// Something is wrong with the `number`th secret that the template writes.
+    Secret { number: usize, fault: Fault },
     /// A label is printed without a filter.
     BareLabel { number: usize },
     /// Rendering failed.
     Render(Problem),
     /// The body is not the JSON it is called.
-    InvalidJson { content_type: String, why: String },
+    InvalidJson {
+        content_type: String,
+        /// Untold where it would tell something of a secret.
+        why: Option<String>,
+    },
     /// The script does not start as one.
     NotAScript,
     /// A line of the script is too long; where it is written, as far as can be told.
@@ -37,6 +44,7 @@ impl Complaint {
         match self {
             Self::Undefined { number, .. } => format!("undefined {number}"),
             Self::Unprintable { number, .. } => format!("unprintable {number}"),
+            Self::Secret { number, .. } => format!("secret {number}"),
             Self::BareLabel { number } => format!("bare {number}"),
             Self::Render(problem) => format!("render {:?}", problem.place),
             Self::InvalidJson { .. } => "json".to_owned(),
@@ -181,6 +189,16 @@ fn diagnostic(
             let (at, path) = value(number)?;
             say_template::unprintable_value(at, &path, what, &whom)
         }
+        Complaint::Secret { number, fault } => {
+            let one = usage?.secrets.get(*number)?;
+            let at = body.spot.place(&one.place, locator);
+            let path = [&["secrets".to_owned()], &one.path[..]].concat().join(".");
+            match fault {
+                Fault::NoSecrets => say_template::no_secrets(at, &path),
+                Fault::Missing => say_template::undefined_secret(at, &path),
+                Fault::Unprintable(what) => say_template::unprintable_secret(at, &path, what),
+            }
+        }
         Complaint::BareLabel { number } => {
             let place = usage?.bare_labels.get(*number)?;
             say_template::bare_label(body.spot.place(place, locator), name)
@@ -192,7 +210,11 @@ fn diagnostic(
         ),
         Complaint::InvalidJson { content_type, why } => {
             let whom = body.template.as_ref().map(|_| whom.as_str());
-            say::invalid_json(body.spot.start(locator), name, content_type, why, whom)
+            let at = body.spot.start(locator);
+            match why {
+                Some(why) => say::invalid_json(at, name, content_type, why, whom),
+                None => say::invalid_json_in_secret(at, name, content_type, whom),
+            }
         }
         Complaint::LongLine(excess, place) => {
             let at = match place {

@@ -90,6 +90,16 @@ impl Spot<'_> {
 }
 
 impl<'m> Contents<'m> {
+    /// The ways to all secrets that any config writes.
+    pub(super) fn secrets(&self) -> BTreeSet<Vec<String>> {
+        let loaded = self.profiles.iter().flatten();
+        let templates = loaded
+            .flat_map(|one| &one.configs)
+            .filter_map(|(_, body)| body.template.as_ref());
+        let paths = templates.flat_map(|one| &one.usage().secrets);
+        paths.map(|one| one.path.clone()).collect()
+    }
+
     pub(super) fn load(
         manifests: &'m Manifests,
         files: &Files<'_>,
@@ -177,7 +187,9 @@ impl Loader<'_, '_> {
         }
         match in_order(configs) {
             Ok(configs) => {
-                if let Some(diagnostic) = self.too_much(profile, &configs) {
+                let wrong = self.too_much(profile, &configs);
+                let wrong = wrong.or_else(|| self.leak(profile, script.as_ref()?, &configs));
+                if let Some(diagnostic) = wrong {
                     found.push(diagnostic);
                     return None;
                 }
@@ -221,6 +233,34 @@ impl Loader<'_, '_> {
             sizes.insert(name, (depth, renders, body.exposed));
         }
         None
+    }
+
+    /// Ensure that no script prints the text of a config that holds a secret.
+    fn leak(
+        &self,
+        profile: &Profile,
+        script: &LoadedBody<'_>,
+        configs: &[(&str, LoadedBody<'_>)],
+    ) -> Option<Diagnostic> {
+        let mut secret: BTreeSet<&str> = BTreeSet::new();
+        for (name, body) in configs {
+            let usage = body.template.as_ref().map(|one| one.usage());
+            let has_secrets = usage.is_some_and(|usage| {
+                !usage.secrets.is_empty()
+                    || usage
+                        .configs
+                        .iter()
+                        .any(|one| secret.contains(one.as_str()))
+            });
+            if has_secrets && !body.exposed {
+                secret.insert(name);
+            }
+        }
+        let mut named = script.template.as_ref()?.usage().configs.iter();
+        let name = named.find(|name| secret.contains(name.as_str()))?;
+        let steps = &profile.configs.get(name)?.steps;
+        let at = self.locator.place(&profile.origin, steps, Part::Key);
+        Some(say_template::inserted_secret(at, name))
     }
 
     fn script<'m>(

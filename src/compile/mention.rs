@@ -5,25 +5,28 @@ use serde_json::{Map, Value, json};
 use crate::snapshot::Scope;
 use crate::template::{Template, ValuePath, look_up, printed_number};
 
-/// The values and names that a template mentions; all values where a look-up is computed (contract, section 5).
-pub(super) fn mentioned(template: &Template, scope: &Scope, values: &Value) -> Value {
+/// The values, secrets and names that a template mentions; all values where a look-up is computed (contract, section 5).
+pub(super) fn mentioned(
+    template: &Template,
+    scope: &Scope,
+    values: &Value,
+    secrets: &Value,
+) -> Value {
     let usage = template.usage();
     let mut mentioned = Map::new();
-    let is_computed = |one: &ValuePath| one.computed || one.path.is_empty();
-    let values = if usage.values.iter().any(is_computed) {
-        values.clone()
-    } else {
-        let picked = usage.values.iter().filter_map(|one| {
-            let path = serde_json::to_string(&one.path).ok()?;
-            Some((path, look_up(values, &one.path)?.clone()))
-        });
-        Value::Object(picked.collect())
+    let mut insert = |all: &Value, paths: &[ValuePath], key: &str, numbers_key: &str| {
+        let values = picked(all, paths);
+        let mut numbers = Vec::new();
+        ambiguous_numbers(&values, &mut Vec::new(), &mut numbers);
+        mentioned.insert(key.to_owned(), values);
+        if !numbers.is_empty() {
+            mentioned.insert(numbers_key.to_owned(), numbers.into());
+        }
     };
-    let mut numbers = Vec::new();
-    ambiguous_numbers(&values, &mut Vec::new(), &mut numbers);
-    mentioned.insert("values".to_owned(), values);
-    if !numbers.is_empty() {
-        mentioned.insert("numbers".to_owned(), numbers.into());
+    insert(values, &usage.values, "values", "numbers");
+    // What names no secret has the id that it had before there were any.
+    if !usage.secrets.is_empty() {
+        insert(secrets, &usage.secrets, "secrets", "secret numbers");
     }
     let names = [
         (usage.profile_name, "profile", &*scope.profile),
@@ -34,6 +37,19 @@ pub(super) fn mentioned(template: &Template, scope: &Scope, values: &Value) -> V
         mentioned.insert(key.to_owned(), name.into());
     }
     Value::Object(mentioned)
+}
+
+/// What stands at these places, or everything.
+fn picked(all: &Value, paths: &[ValuePath]) -> Value {
+    let is_computed = |one: &ValuePath| one.computed || one.path.is_empty();
+    if paths.iter().any(is_computed) {
+        return all.clone();
+    }
+    let picked = paths.iter().filter_map(|one| {
+        let path = serde_json::to_string(&one.path).ok()?;
+        Some((path, look_up(all, &one.path)?.clone()))
+    });
+    Value::Object(picked.collect())
 }
 
 /// The numbers that templates print in another way than RFC 8785, for which `1` is `1.0` and no integer has more than 53 bits:

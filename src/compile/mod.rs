@@ -16,6 +16,7 @@ mod overlap;
 mod provenance;
 mod rank;
 mod resolve;
+mod secrets;
 mod values;
 
 use std::collections::{BTreeSet, HashMap};
@@ -23,23 +24,31 @@ use std::num::NonZero;
 use std::sync::Arc;
 
 use crate::diagnostic::{Diagnostic, Diagnostics, content as say};
+use crate::id::IdKey;
 use crate::manifest::{Budget, Locator, Manifests};
 use crate::snapshot::Snapshot;
 use crate::tree::Tree;
 
 pub use provenance::{Chosen, Layer, Overridden, Place, Provenance, Source, Sourced, provenance};
+pub use secrets::Secrets;
 
 use bind::Binder;
+use body::Outside;
 use content::Contents;
 use files::Files;
+use secrets::Vault;
 
 /// What the compiler is told besides the tree.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Options {
     /// Publish a tree without any Profile or Assignment (`--allow-empty`).
     pub allow_empty: bool,
     /// How much one YAML file may unfold to.
     pub budget: Budget,
+    /// The key under which ids are made and label queries are signed; without one, ids are plain hashes.
+    pub id_key: Option<IdKey>,
+    /// What configs find in `secrets`.
+    pub secrets: Secrets,
 }
 
 /// Compiles one tree. There is a snapshot exactly when no diagnostic is an error.
@@ -67,14 +76,14 @@ fn compile_on(
     let resolved = resolve::resolve(manifests, tree, &locator, &mut found);
     let contents = Contents::load(manifests, &files, &locator, options.budget, &mut found);
     rank::check(manifests, &locator, &mut found);
+    let vault = Vault::new(&options.secrets, &contents);
+    let outside = Outside {
+        revision: tree.revision(),
+        id_key: options.id_key.as_ref(),
+        vault: &vault,
+    };
     let binder = Binder::bind(
-        manifests,
-        &resolved,
-        &contents,
-        tree.revision(),
-        threads,
-        &locator,
-        &mut found,
+        manifests, &resolved, &contents, outside, threads, &locator, &mut found,
     );
     let subject = lint::Subject {
         manifests,

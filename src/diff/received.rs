@@ -322,7 +322,12 @@ impl<'s> Comparison<'_, 's> {
         }
         let keys: BTreeSet<&str> = before.labels().union(&after.labels()).copied().collect();
         if keys.is_empty() {
-            return None;
+            // What a filter makes of a secret cannot be shown.
+            let [base, head] = self.sides;
+            let [one, other] = found;
+            let is_shown = base.text(one, part, self.labels).is_ok()
+                || head.text(other, part, self.labels).is_ok();
+            return (!is_shown).then_some(Change::Template);
         }
         if self.memory.tries == 0 {
             return Some(Change::Template);

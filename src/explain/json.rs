@@ -150,8 +150,8 @@ impl Report<'_> {
         all.map(|one| {
             json!({
                 "name": one.name,
-                "id": one.id,
-                "url": one.url,
+                "id": one.known.as_ref().map(|(id, _)| id),
+                "url": one.known.as_ref().map(|(_, url)| url),
                 "content_type": one.content_type,
                 "labels": one.labels,
             })

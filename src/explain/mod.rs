@@ -38,8 +38,8 @@ struct Sent<'a> {
 #[derive(Debug)]
 struct SentConfig<'a> {
     name: &'a str,
-    id: String,
-    url: String,
+    /// The id and the URL; `None` where they are made of secrets that are not known here.
+    known: Option<(String, String)>,
     content_type: &'a str,
     labels: Vec<&'a str>,
 }
@@ -97,8 +97,10 @@ impl<'a> Report<'a> {
 fn configs<'a>(matched: &Match<'a>, labels: &Labels, base: &BaseUrl) -> Vec<SentConfig<'a>> {
     let one = |(name, config): (&'a str, &'a Arc<Config>)| SentConfig {
         name,
-        id: config.id.to_string(),
-        url: render::config_url(config, labels, base),
+        known: (!config.is_sealed).then(|| {
+            let url = render::config_url(config, name, labels, base);
+            (config.id.to_string(), url)
+        }),
         content_type: &config.content_type,
         labels: config.labels.iter().map(String::as_str).collect(),
     };

@@ -19,6 +19,11 @@ const MAX_VALUE_COLUMNS: usize = 200;
 /// How many accepted values of a key are named; the rest are counted.
 const NAMED_VALUES: usize = 3;
 
+/// What is said where an id is made of secrets, or of a key, that is not known here; in a script, the config's name stands for
+/// such an id.
+const UNKNOWN_ID: &str =
+    "its id and URL come of secrets: give `--secret-values-file` and `--id-key-file` to see them";
+
 impl Report<'_> {
     /// The explanation as text, with a newline at its end.
     #[must_use]
@@ -274,8 +279,13 @@ fn write_sent(out: &mut String, sent: &Sent<'_>) {
         out.push_str("\nconfigs\n");
     }
     for one in &sent.configs {
-        let _ = writeln!(out, "  {}\n     id {}", one.name, one.id);
-        let _ = writeln!(out, "     {}", one.url);
+        let _ = writeln!(out, "  {}", one.name);
+        match &one.known {
+            Some((id, url)) => {
+                let _ = writeln!(out, "     id {id}\n     {url}");
+            }
+            None => wrapped(out, 5, UNKNOWN_ID),
+        }
         let labels = match one.labels.as_slice() {
             [] => String::new(),
             labels => format!(", uses {}", labels.join(", ")),

@@ -2,6 +2,7 @@
 
 mod certified;
 
+use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
@@ -14,11 +15,11 @@ use super::host::authority_of;
 use super::reply::{Record, Reply};
 use super::request::Asked;
 use super::route::Route;
-use crate::id::ConfigId;
+use crate::id::{ConfigId, IdKey};
 use crate::label::{LabelError, Labels};
 use crate::observe::{self, Answered};
 use crate::publish::{Absence, Publication};
-use crate::render::{self, BaseUrl, RenderError};
+use crate::render::{self, BaseUrl, RenderError, SignedQuery};
 use crate::snapshot::{Config, Match, NoMatch};
 use crate::tree::Revision;
 use certified::uncertified;
@@ -113,6 +114,14 @@ pub(super) fn answer(
 /// The answer when making one ended in a fault of ours.
 pub(super) fn fault(asked: &Asked<'_>) -> Response<Bytes> {
     internal_error().into_response(asked.method == Method::HEAD)
+}
+
+/// What the labels in a config's URL are signed with, and which: those of the config, or of the whole directory.
+#[derive(Clone, Copy)]
+struct Seal<'s> {
+    id: ConfigId,
+    labels: &'s BTreeSet<String>,
+    key: Option<&'s IdKey>,
 }
 
 type Answer<'p> = (Reply, Record<'p>);
@@ -255,15 +264,22 @@ impl<'p> Request<'p> {
 
     fn config(self, id: ConfigId, base: &BaseUrl) -> Answer<'p> {
         match self.publication.config(id, self.now) {
-            Some((config, revision)) => self.known_config(config, revision, self.asked.query, base),
+            Some((config, revision)) => {
+                let seal = Seal {
+                    id,
+                    labels: &config.labels,
+                    key: config.signer.as_ref(),
+                };
+                self.known_config(config, revision, (self.asked.query, seal), base)
+            }
             None => self.unknown_config(id),
         }
     }
 
     fn config_of_dir(self, id: ConfigId, labels: &str, name: &str, base: &BaseUrl) -> Answer<'p> {
         let dir = self.publication.config_dir(id, self.now);
-        let found = dir.and_then(|(dir, revision)| Some((dir.configs.get(name)?, revision)));
-        let Some((config, revision)) = found else {
+        let found = dir.and_then(|(dir, revision)| Some((dir, dir.configs.get(name)?, revision)));
+        let Some((dir, config, revision)) = found else {
             return self.unknown_config(id);
         };
         let query = match (labels, self.asked.query) {
@@ -271,7 +287,12 @@ impl<'p> Request<'p> {
             (labels, "") => labels.to_owned(),
             (labels, query) => format!("{labels}&{query}"),
         };
-        self.known_config(config, revision, &query, base)
+        let seal = Seal {
+            id,
+            labels: &dir.labels,
+            key: dir.signer.as_ref(),
+        };
+        self.known_config(config, revision, (&query, seal), base)
     }
 
     /// The answer when no config has this id. 404 is final to most clients, so it has to be certain.
@@ -307,7 +328,7 @@ impl<'p> Request<'p> {
         self,
         config: &'p Config,
         revision: &'p Revision,
-        query: &str,
+        (query, seal): (&str, Seal<'_>),
         base: &BaseUrl,
     ) -> Answer<'p> {
         let mut record = Record {
@@ -315,12 +336,25 @@ impl<'p> Request<'p> {
             revision: Some(revision.as_str()),
             ..Record::default()
         };
+        let signed = seal.key.map(|_| SignedQuery::of(query));
+        let query = signed.as_ref().map_or(query, |signed| &signed.query);
         let labels = match self.labels(query, None) {
             Ok(labels) => labels,
             Err(error) => return (bad_labels(&error, &mut record).of(revision), record),
         };
-        if self.is_unproven(config, &labels) {
-            let (reply, refused) = uncertified("unproven_labels");
+        let is_signed = |signed: SignedQuery| {
+            let key = seal.key?;
+            Some(signed.is_signed(key, seal.id, seal.labels, &labels))
+        };
+        // A signature says that this URL was handed out, to whomever it was meant for; without one, labels are claims.
+        let refused = match signed.and_then(is_signed) {
+            Some(true) => None,
+            Some(false) => Some(bad_signature()),
+            None => self
+                .is_unproven(config, &labels)
+                .then(|| uncertified("unproven_labels")),
+        };
+        if let Some((reply, refused)) = refused {
             record.reason = refused.reason;
             record.labels = Some(labels);
             return (reply.of(revision), record);
@@ -504,6 +538,11 @@ fn forbidden<'p>(client: ClientAddress) -> Answer<'p> {
     let line = "this address is not allowed here\n";
     let reply = Reply::line(StatusCode::FORBIDDEN, line).uncached();
     (reply, Record::because(reason))
+}
+
+/// The answer to labels that nobody signed: the same as to an id that nobody knows.
+fn bad_signature<'p>() -> Answer<'p> {
+    not_found("bad_signature")
 }
 
 fn not_found<'p>(reason: &'static str) -> Answer<'p> {

@@ -10,11 +10,12 @@ mod restore;
 mod rollback;
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
+use crate::keyring::Keyring;
 use crate::publish::{Failure, Moment, Publisher, Refusal};
 use crate::snapshot::Snapshot;
 use crate::source::{Check, ErrorClass, Remote, SourceError};
@@ -140,6 +141,15 @@ enum Cause {
     Wonder,
 }
 
+/// The trees that are compiled again when the secrets change.
+#[derive(Clone, Debug, Default)]
+struct Trees {
+    /// What is served is made of it.
+    served: Option<Arc<Tree>>,
+    /// The newer one that the compiler refused, if it did.
+    refused: Option<Arc<Tree>>,
+}
+
 /// The loop.
 pub struct Poller {
     desired: Arc<Mutex<Box<dyn Desired>>>,
@@ -154,6 +164,9 @@ pub struct Poller {
     keeper: Option<Keeper>,
     /// `None` when the published commit may be followed by an older one.
     floor: Option<Floor>,
+    /// The files outside of the repository that `build` looks into.
+    keyring: Option<Arc<Mutex<Keyring>>>,
+    trees: Trees,
     /// The revision that was last compiled, published or not.
     known: Option<Revision>,
     /// Why `known` is not served, if it is not.
@@ -182,6 +195,8 @@ impl Poller {
             state: None,
             keeper: None,
             floor: None,
+            keyring: None,
+            trees: Trees::default(),
             known: None,
             refusal: None,
             warnings: 0,
@@ -202,6 +217,16 @@ impl Poller {
     pub fn refusing_rollbacks(self) -> Self {
         Self {
             floor: Some(Floor::default()),
+            ..self
+        }
+    }
+
+    /// The same loop, which compiles again when these files hold something else.
+    #[must_use]
+    pub fn watching(self, keyring: Arc<Mutex<Keyring>>) -> Self {
+        let has_files = lock(&keyring).has_files();
+        Self {
+            keyring: has_files.then_some(keyring),
             ..self
         }
     }
@@ -257,9 +282,10 @@ impl Poller {
             return;
         };
         if let Some(floor) = &mut self.floor {
-            floor.published(served.commit.as_ref());
+            floor.published(served.tree.commit());
         }
-        self.known = Some(served.revision);
+        self.known = Some(served.tree.revision().clone());
+        self.remember(|trees| trees.served = Some(Arc::new(served.tree)));
     }
 
     /// Waits until the next check is due; `began` is when the last one began.
@@ -273,10 +299,12 @@ impl Poller {
         let mut welcome = !is_backing_off && self.wonders.may_check(now);
         let mut ear = self.pokes.ear();
         let mut renewed = std::pin::pin!(renewed(Arc::clone(&self.desired)));
+        let mut rekeyed = std::pin::pin!(rekeyed(self.keyring.clone()));
         loop {
             tokio::select! {
                 () = tokio::time::sleep_until(due.into()) => return cause,
                 () = &mut renewed, if is_backing_off => return Cause::Due,
+                () = &mut rekeyed => return Cause::Due,
                 is_asked = ear.listen(welcome) => {
                     if is_asked {
                         return Cause::Due;
@@ -294,8 +322,9 @@ impl Poller {
 
     /// One check and what follows from it. Says whether the remote has something new, be it good or bad.
     async fn attempt(&mut self, interrupt: &Arc<AtomicBool>) -> bool {
+        let is_rekeyed = self.rekey().await;
         let started = Instant::now();
-        match self.check(interrupt).await {
+        let is_new = match self.check(interrupt).await {
             Ok(Check::Unchanged(revision)) => {
                 tracing::debug!(revision = revision.as_str(), "the remote has nothing new");
                 self.recovered();
@@ -328,6 +357,55 @@ impl Poller {
                 self.fail(failure, floor);
                 false
             }
+        };
+        is_new || is_rekeyed
+    }
+
+    /// Compiles again what is known if the files of secrets hold something else now. Says whether they do.
+    async fn rekey(&mut self) -> bool {
+        let Some(keyring) = self.keyring.clone() else {
+            return false;
+        };
+        let renewed = tokio::task::spawn_blocking(move || lock(&keyring).renew()).await;
+        match renewed {
+            Ok(Ok(true)) => {}
+            Ok(Ok(false)) | Err(_) => return false,
+            Ok(Err(error)) => {
+                tracing::warn!("{error}; what was read before stays in use");
+                return false;
+            }
+        }
+        tracing::info!("the secrets were replaced: compiling again with the new ones");
+        let Trees { served, refused } = self.trees.clone();
+        if let Some(refused) = refused {
+            let is_served = served
+                .as_ref()
+                .is_some_and(|one| Arc::ptr_eq(one, &refused));
+            self.build(refused, Instant::now()).await;
+            if is_served || self.trees.refused.is_none() {
+                return true;
+            }
+        }
+        match served {
+            Some(served) if self.refusal.is_none() => self.build(served, Instant::now()).await,
+            Some(served) => self.build_behind(&served).await,
+            None => {}
+        }
+        true
+    }
+
+    /// Compiles again what is served although the remote has something newer, which stays refused.
+    async fn build_behind(&mut self, tree: &Arc<Tree>) {
+        let started = Instant::now();
+        let mut compiled = self.compiled(tree).await;
+        let Some(snapshot) = compiled.snapshot.take().filter(|_| compiled.errors == 0) else {
+            report::not_compiled_again(tree.revision(), compiled.errors.max(1), &compiled.lines);
+            return;
+        };
+        self.publisher.publish(snapshot, Moment::now());
+        report::published(&self.publisher.current(), None, &compiled, started);
+        if let Some(refusal) = &self.refusal {
+            self.publisher.refuse(Arc::clone(refusal), Moment::now());
         }
     }
 
@@ -367,27 +445,39 @@ impl Poller {
             };
             self.publish(snapshot, Arc::new(tree), &built, started);
         } else {
-            self.build(tree, started).await;
+            self.build(Arc::new(tree), started).await;
         }
     }
 
-    async fn build(&mut self, tree: Tree, started: Instant) {
-        let tree = Arc::new(tree);
-        let revision = tree.revision().clone();
-        let build = Arc::clone(&self.build);
-        let source = Arc::clone(&tree);
-        let compiled = tokio::task::spawn_blocking(move || restore::compiled(&*build, &source));
-        let mut compiled = compiled.await.unwrap_or_default();
+    async fn build(&mut self, tree: Arc<Tree>, started: Instant) {
+        let mut compiled = self.compiled(&tree).await;
         match compiled.snapshot.take() {
             Some(snapshot) if compiled.errors == 0 => {
                 self.publish(snapshot, tree, &compiled, started);
             }
-            _ => self.refuse(Refusal {
-                revision,
-                errors: compiled.errors.max(1),
-                warnings: compiled.warnings,
-                lines: compiled.lines,
-            }),
+            _ => {
+                self.refuse(Refusal {
+                    revision: tree.revision().clone(),
+                    errors: compiled.errors.max(1),
+                    warnings: compiled.warnings,
+                    lines: compiled.lines,
+                });
+                self.remember(|trees| trees.refused = Some(tree));
+            }
+        }
+    }
+
+    async fn compiled(&self, tree: &Arc<Tree>) -> Built {
+        let build = Arc::clone(&self.build);
+        let tree = Arc::clone(tree);
+        let compiled = tokio::task::spawn_blocking(move || restore::compiled(&*build, &tree));
+        compiled.await.unwrap_or_default()
+    }
+
+    /// Notes trees where they may have to be compiled again.
+    fn remember(&mut self, note: impl FnOnce(&mut Trees)) {
+        if self.keyring.is_some() {
+            note(&mut self.trees);
         }
     }
 
@@ -406,9 +496,17 @@ impl Poller {
         report::published(&publication, signer, built, started);
         // To free what a large fleet takes is work, too, and the next check need not wait for it.
         tokio::task::spawn_blocking(move || drop(before));
-        if let Some(keeper) = &self.keeper {
-            keeper.keep(tree);
+        let served = self.trees.served.as_ref();
+        let is_kept = served.is_some_and(|served| Arc::ptr_eq(served, &tree));
+        if let Some(keeper) = self.keeper.as_ref().filter(|_| !is_kept) {
+            keeper.keep(Arc::clone(&tree));
         }
+        self.remember(|trees| {
+            *trees = Trees {
+                served: Some(tree),
+                refused: None,
+            };
+        });
     }
 
     /// A commit that does not follow on the one that is served: others may have served those between.
@@ -422,6 +520,7 @@ impl Poller {
 
     fn refuse(&mut self, refusal: Refusal) {
         let refusal = Arc::new(refusal);
+        self.trees.refused = None;
         self.known = Some(refusal.revision.clone());
         self.refusal = Some(Arc::clone(&refusal));
         self.publisher.refuse(Arc::clone(&refusal), Moment::now());
@@ -458,6 +557,25 @@ async fn renewed(desired: Arc<Mutex<Box<dyn Desired>>>) {
             return;
         }
     }
+}
+
+/// Ends when the files of secrets hold something else than when they were read last.
+async fn rekeyed(keyring: Option<Arc<Mutex<Keyring>>>) {
+    let Some(keyring) = keyring else {
+        return std::future::pending().await;
+    };
+    loop {
+        tokio::time::sleep(pace::SECRETS_PAUSE).await;
+        let keyring = Arc::clone(&keyring);
+        let looked = tokio::task::spawn_blocking(move || lock(&keyring).has_changed());
+        if looked.await.unwrap_or(false) {
+            return;
+        }
+    }
+}
+
+fn lock(keyring: &Mutex<Keyring>) -> MutexGuard<'_, Keyring> {
+    keyring.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 async fn stopped(stop: &mut watch::Receiver<bool>) {

@@ -105,6 +105,18 @@ pub(super) fn not_restored(revision: &Revision, errors: usize, lines: &[String])
     diagnostics(lines);
 }
 
+/// One line for a served revision that the new secrets do not fit, then its diagnostics.
+pub(super) fn not_compiled_again(revision: &Revision, errors: usize, lines: &[String]) {
+    tracing::warn!(
+        revision = revision.as_str(),
+        errors,
+        "revision {} stays served with the secrets before: the new ones do not fit it ({})",
+        revision.short(),
+        counted(errors, "error")
+    );
+    diagnostics(lines);
+}
+
 /// One line for a refusal, then its diagnostics.
 pub(super) fn refused(refusal: &Refusal, publication: &Publication) {
     tracing::info!(

@@ -8,7 +8,7 @@ use super::{Build, Built, Desired, Trouble, report};
 use crate::publish::{Moment, Publisher};
 use crate::snapshot::Snapshot;
 use crate::state::{State, StateError, Stored};
-use crate::tree::{Commit, Revision, Tree};
+use crate::tree::Tree;
 
 /// How long superseded trees may be compiled before the remote is asked; what is left then is not retained.
 const EARLIER_TIME: Duration = Duration::from_secs(5);
@@ -25,8 +25,7 @@ pub(super) struct Restorer {
 
 /// What is served again.
 pub(super) struct Restored {
-    pub(super) revision: Revision,
-    pub(super) commit: Option<Commit>,
+    pub(super) tree: Tree,
 }
 
 struct Newest {
@@ -34,7 +33,7 @@ struct Newest {
     since: SystemTime,
     missed: Option<SystemTime>,
     answered: SystemTime,
-    commit: Option<Commit>,
+    tree: Tree,
     lines: Vec<String>,
 }
 
@@ -59,10 +58,7 @@ impl Restorer {
             return None;
         };
         let now = Moment::now();
-        let restored = Restored {
-            revision: newest.snapshot.revision().clone(),
-            commit: newest.commit,
-        };
+        let restored = Restored { tree: newest.tree };
         publisher.restore(newest.snapshot, moment_of(newest.since, now), now);
         publisher.answered_before(age_of(newest.answered, now), now);
         report::restored(&publisher.current(), &newest.lines, started);
@@ -113,7 +109,7 @@ impl Restorer {
             since,
             missed,
             answered,
-            commit: tree.commit().cloned(),
+            tree,
             lines,
         })
     }

@@ -3,8 +3,8 @@
 mod files;
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
@@ -12,6 +12,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::http::{self, Access, Door, Limits, Listener, Tls, tls};
+use crate::keyring::Keyring;
 use crate::label::FixedLabels;
 use crate::poll::{Build, Desired, Poke, Poller};
 use crate::publish::Publisher;
@@ -55,6 +56,8 @@ pub struct Wiring {
     pub desired: Box<dyn Desired>,
     /// What makes a snapshot of it.
     pub build: Arc<Build>,
+    /// The files outside of the repository that `build` looks into.
+    pub keyring: Arc<Mutex<Keyring>>,
     /// Where publications survive a restart; `None` keeps everything in memory.
     pub state: Option<State>,
     /// Whether a commit that is older than the last one that was published is refused.
@@ -111,7 +114,8 @@ impl Server {
         } = self;
         let draining = Arc::new(AtomicBool::new(false));
         let (publisher, current) = Publisher::new(settings.retain);
-        let mut poller = Poller::new(wiring.desired, wiring.build, publisher, settings.interval);
+        let mut poller = Poller::new(wiring.desired, wiring.build, publisher, settings.interval)
+            .watching(wiring.keyring);
         if let Some(state) = wiring.state {
             poller = poller.with_state(state);
         }

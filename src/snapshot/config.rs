@@ -1,11 +1,13 @@
 //! Bodies: what is sent, either ready or one render away.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::id::ConfigId;
+use crate::id::{ConfigId, IdKey};
+use crate::secret::Secret;
 use crate::template::{Kind, Template, Values};
 
 /// What iPXE takes for a script (image/script.c): these six bytes and one white space. BIOS machines execute any other
@@ -69,13 +71,21 @@ impl Text {
     }
 }
 
-/// What is sent for a config.
-#[derive(Debug)]
+/// What is sent for a config. A secret may stand in it, so it prints without its bytes.
 pub enum Body {
     /// Bytes that no label changes.
     Fixed(Text),
     /// A template that is rendered for each request.
     Rendered(Rendering),
+}
+
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Fixed(_) => "Fixed(…)",
+            Self::Rendered(_) => "Rendered(…)",
+        })
+    }
 }
 
 /// A template with everything it needs but the labels and the base URL.
@@ -89,6 +99,8 @@ pub struct Rendering {
     pub scope: Arc<Scope>,
     /// The configs it names.
     pub links: Vec<(String, Link)>,
+    /// Whether a secret may stand in what it prints.
+    pub has_secrets: bool,
 }
 
 /// The names and values that a template sees.
@@ -102,6 +114,8 @@ pub struct Scope {
     pub machine: Box<str>,
     /// The merged values.
     pub values: Values,
+    /// What configs find in `secrets`; the same for everybody.
+    pub secrets: Arc<Secret<Values>>,
 }
 
 /// What a template prints for the name of a config.
@@ -140,6 +154,22 @@ pub struct Config {
     pub bytes: usize,
     /// What is sent.
     pub body: Body,
+    /// What signs the labels in its URL: a key, if ids are made under one and labels are used.
+    pub signer: Option<IdKey>,
+    /// Whether its id is made of secrets, or of a key, that are not known here, so that a server gives it another one.
+    pub is_sealed: bool,
+}
+
+impl Config {
+    /// Its URL without labels. A sealed one stands there by its name in angle brackets.
+    #[must_use]
+    pub fn url(&self, base: &str, name: &str) -> String {
+        if self.is_sealed {
+            format!("{base}/config/<{name}>")
+        } else {
+            format!("{base}/config/{}", self.id)
+        }
+    }
 }
 
 impl Config {
@@ -168,4 +198,20 @@ pub struct ConfigDir {
     pub configs: BTreeMap<String, Arc<Config>>,
     /// The labels that any of them depends on.
     pub labels: BTreeSet<String>,
+    /// As for a config.
+    pub signer: Option<IdKey>,
+    /// Whether any of them is sealed.
+    pub is_sealed: bool,
+}
+
+impl ConfigDir {
+    /// Its URL without labels and without the slash at its end. A sealed one stands there as `<config_dir>`.
+    #[must_use]
+    pub fn url(&self, base: &str) -> String {
+        if self.is_sealed {
+            format!("{base}/config/<config_dir>")
+        } else {
+            format!("{base}/config/{}", self.id)
+        }
+    }
 }

@@ -39,6 +39,7 @@ use std::sync::Arc;
 use minijinja::Environment;
 
 use crate::label::Labels;
+use crate::secret::Secret;
 use crate::tree::RepoPath;
 use fault::Location;
 pub use problem::{IncludeError, Place, Problem, ProblemKind};
@@ -83,7 +84,7 @@ pub struct Scope<'a> {
     pub configs: &'a BTreeSet<String>,
     /// Which spellings are read.
     pub dialect: Dialect,
-    /// Whether it is a script: only there `revision` is in scope.
+    /// Whether it is a script: only there `revision` is in scope, and only there `secrets` is not.
     pub in_script: bool,
 }
 
@@ -100,6 +101,8 @@ pub struct Usage {
     pub label_places: BTreeMap<String, Place>,
     /// Every `values.…` in the order of the text, file by file.
     pub values: Vec<ValuePath>,
+    /// Every `secrets.…`, in the same order; only configs have any.
+    pub secrets: Vec<ValuePath>,
     /// Config names, by `configs["x"]`, `configs.x` or a plain variable.
     pub configs: BTreeSet<String>,
     /// `config_dir` is mentioned.
@@ -121,14 +124,14 @@ pub struct Usage {
     pub bare_labels: Vec<Place>,
 }
 
-/// One `values.a.b` as written.
+/// One `values.a.b` or `secrets.a.b` as written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ValuePath {
     /// The longest literal prefix; a literal index in decimal. See [`look_up`].
     pub path: Vec<String>,
-    /// From `values` to the end of that prefix.
+    /// From `values` or `secrets` to the end of that prefix.
     pub place: Place,
-    /// A look-up that is not literal follows, or `values` stands alone.
+    /// A look-up that is not literal follows, or `values` or `secrets` stands alone.
     pub computed: bool,
     /// It is the whole of a `{{ … }}`.
     pub printed: bool,
@@ -159,6 +162,10 @@ pub struct Context<'a> {
     pub labels: &'a dyn LabelSource,
     /// The merged values.
     pub values: &'a Values,
+    /// What `secrets` holds; what it gives reaches no message.
+    pub secrets: &'a Secret<Values>,
+    /// Whether any part of it, or a text among `configs`, may be secret: then a failure is not told in words that may quote it.
+    pub is_secret: bool,
     /// What `configs["name"]` prints; a name that is missing here is undefined.
     pub configs: &'a BTreeMap<String, String>,
     /// What `config_dir` prints.
@@ -309,6 +316,7 @@ impl Template {
                 String::from_utf8(printed.0).map_err(|_| fault::failed("this is no text"))
             })
             .map_err(|error| self.problem(&error))
+            .map_err(|problem| problem.without_words(context.is_secret))
     }
 
     /// What failed, and where in the original text.

@@ -2,7 +2,7 @@
 
 use super::limits;
 
-/// Built-in variables. They win over config names and cannot be assigned. `secrets` is reserved.
+/// Built-in variables. They win over config names and cannot be assigned.
 pub(super) const VARIABLES: [&str; 10] = [
     "labels",
     "values",

@@ -22,6 +22,18 @@ pub struct Problem {
     pub kind: ProblemKind,
 }
 
+impl Problem {
+    /// The same without words that the engine chose, if they may quote a secret.
+    #[must_use]
+    pub(super) fn without_words(self, may_quote: bool) -> Self {
+        let kind = match self.kind {
+            ProblemKind::Failed(_) if may_quote => ProblemKind::FailedInSecret,
+            kind => kind,
+        };
+        Self { kind, ..self }
+    }
+}
+
 /// What is wrong. `similar` is a known name that is spelled alike.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ProblemKind {
@@ -96,6 +108,8 @@ pub enum ProblemKind {
     },
     /// `revision` outside of a script.
     RevisionOutOfScope,
+    /// `secrets` in a script, or in a file that a script includes.
+    SecretsOutOfScope,
     /// Something that the template language has, or another one has, and that does not work here; words that say so.
     Unsupported(String),
     /// Rendering: a look-up found nothing.
@@ -111,8 +125,10 @@ pub enum ProblemKind {
     Fuel,
     /// Rendering printed more than [`limits::OUTPUT_BYTES`](super::limits::OUTPUT_BYTES).
     OutputTooLarge,
-    /// Rendering failed otherwise; the words never hold a value.
+    /// Rendering failed otherwise, in words.
     Failed(String),
+    /// The same where the words might quote a secret.
+    FailedInSecret,
 }
 
 /// Why a file cannot be included.

@@ -9,6 +9,7 @@ use minijinja::{Error, State, Value};
 
 use super::fault::fault;
 use super::{Context, Kind, ProblemKind, limits};
+use crate::secret::Secret;
 
 /// The variable that holds the [`Run`]: no template can spell it.
 const RUN: &str = "#run";
@@ -110,6 +111,7 @@ pub(super) struct Root {
     run: Value,
     labels: Value,
     values: Value,
+    secrets: Secret<Value>,
     configs: Value,
     config_dir: Value,
     base_url: Value,
@@ -142,6 +144,7 @@ impl Root {
                 values: labels.collect(),
             }),
             values: context.values.value(),
+            secrets: Secret::new(context.secrets.expose().value()),
             configs: Value::from_object(Table {
                 names: shape.configs.clone(),
                 values: configs.collect(),
@@ -167,6 +170,7 @@ impl Object for Root {
             RUN => &self.run,
             "labels" => &self.labels,
             "values" => &self.values,
+            "secrets" => self.secrets.expose(),
             "configs" => &self.configs,
             "config_dir" => &self.config_dir,
             "base_url" => &self.base_url,

@@ -38,6 +38,12 @@ impl Values {
         Self(lay(None, map, &mut Keys::default()))
     }
 
+    /// No values at all.
+    #[must_use]
+    pub fn none() -> Self {
+        Self::from_json(&serde_json::Value::Null)
+    }
+
     /// These values with a map laid over them: maps merge key by key, anything else replaces. What is below is shared and
     /// not copied.
     #[must_use]

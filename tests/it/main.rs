@@ -25,6 +25,7 @@ mod poll;
 mod ranking;
 mod restart;
 mod scenarios;
+mod secrets;
 mod serve;
 mod signed;
 mod source;

@@ -179,6 +179,19 @@ pub fn invalid_json(
     .help_line("mend the JSON; a machine that gets it would stop at it")
 }
 
+/// The same where the reason, or its place, would tell something of a secret.
+#[must_use]
+pub fn invalid_json_in_secret(
+    at: Location,
+    config: &str,
+    content_type: &str,
+    for_whom: Option<&str>,
+) -> Diagnostic {
+    let why = "why is not told, since that may tell something of a secret";
+    invalid_json(at, config, content_type, why, for_whom)
+        .help_line("write a secret as `{{ secrets.name|tojson }}`, without quotes around it")
+}
+
 /// A script that iPXE would not take for one.
 #[must_use]
 pub fn not_a_script(at: Location, for_whom: Option<&str>) -> Diagnostic {

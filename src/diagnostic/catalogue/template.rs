@@ -22,7 +22,7 @@ pub fn render_failed(at: Location, kind: &ProblemKind, whom: &str) -> Diagnostic
 }
 
 /// The code, the message and the remedy of a problem.
-fn words(kind: &ProblemKind) -> (&'static str, String, Option<String>) {
+fn words(kind: &ProblemKind) -> Words {
     let near = |what: &str, similar: &Option<String>| {
         similar
             .as_ref()
@@ -71,6 +71,7 @@ fn words(kind: &ProblemKind) -> (&'static str, String, Option<String>) {
             "`revision` is in scope in scripts only".to_owned(),
             Some("a config's id comes from its content, and would change with every commit".to_owned()),
         ),
+        ProblemKind::SecretsOutOfScope => secrets_out_of_scope(),
         ProblemKind::Unsupported(words) => ("template-unsupported", words.clone(), None),
         ProblemKind::Undefined => ("undefined-value", "a look-up finds nothing".to_owned(), None),
         ProblemKind::PrintsNull => (
@@ -86,7 +87,23 @@ fn words(kind: &ProblemKind) -> (&'static str, String, Option<String>) {
         ProblemKind::Fuel => ("template-limit", "rendering takes too many steps".to_owned(), None),
         ProblemKind::OutputTooLarge => ("template-limit", "rendering prints too much".to_owned(), None),
         ProblemKind::Failed(words) => ("render-failed", words.clone(), None),
+        ProblemKind::FailedInSecret => failed_in_secret(),
     }
+}
+
+type Words = (&'static str, String, Option<String>);
+
+fn secrets_out_of_scope() -> Words {
+    let help = "anybody who knows what a machine says can fetch its script: move the secret into a config, and name the \
+                config here";
+    let message = "`secrets` is in scope in configs only".to_owned();
+    ("secret-in-script", message, Some(help.to_owned()))
+}
+
+fn failed_in_secret() -> Words {
+    let message = "the expression fails; why is not told, since that may quote a secret".to_owned();
+    let help = "check it with something that is no secret in the secret's place: `gitboot validate --secret-values-file`";
+    ("render-failed", message, Some(help.to_owned()))
 }
 
 /// A value that some user of the template does not have.
@@ -108,6 +125,48 @@ pub fn unprintable_value(at: Location, path: &str, what: &str, whom: &str) -> Di
         format!("`{path}` is {what} for {whom} and cannot be printed"),
     )
     .help_line("print one of its parts, or add a filter such as `|tojson` or `|join(\",\")`")
+}
+
+/// A secret where nobody said what secrets there are.
+#[must_use]
+pub fn no_secrets(at: Location, path: &str) -> Diagnostic {
+    Diagnostic::error("no-secrets", at, format!("`{path}` is named, and no secrets are given"))
+        .note("secrets stand outside of the repository, so that whoever reads it does not learn them")
+        .help_line(
+            "give them with `--secret-values-file` and `--id-key-file`, or, to `gitboot validate`, their names with \
+             `--secret-names`",
+        )
+}
+
+/// A secret that is not among those that are given. No other is named: what secrets there are is nobody's business.
+#[must_use]
+pub fn undefined_secret(at: Location, path: &str) -> Diagnostic {
+    Diagnostic::error("undefined-secret", at, format!("`{path}` is not among the secrets"))
+        .label("no such secret")
+        .note("every secret that a config writes must exist, in whatever branch, so that no machine finds out at boot")
+        .help_line("define it in the file of `--secret-values-file`, or correct the name")
+}
+
+/// A secret that cannot be printed as it is.
+#[must_use]
+pub fn unprintable_secret(at: Location, path: &str, what: &str) -> Diagnostic {
+    Diagnostic::error(
+        "unprintable-value",
+        at,
+        format!("`{path}` is {what} and cannot be printed"),
+    )
+    .help_line("print one of its parts, or add a filter such as `|tojson` or `|join(\",\")`")
+}
+
+/// A script that would print the secrets of a config.
+#[must_use]
+pub fn inserted_secret(at: Location, config: &str) -> Diagnostic {
+    let message = format!(
+        "config `{config}` is inserted into the script, and secrets are in scope in configs only"
+    );
+    Diagnostic::error("secret-in-script", at, message)
+        .note("anybody who knows what a machine says can fetch its script")
+        .help_line("write `exposed: true`, so that the script holds the config's URL")
 }
 
 /// A label that a body prints without a filter for its syntax.

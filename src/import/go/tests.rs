@@ -47,6 +47,8 @@ fn printed(converted: &Converted, data: &Map<String, Value>) -> String {
     let context = Context {
         labels: &labels,
         values: &Values::from_json(&Value::Object(values)),
+        secrets: &crate::secret::Secret::new(Values::none()),
+        is_secret: false,
         configs: &BTreeMap::new(),
         config_dir: "",
         base_url: "",

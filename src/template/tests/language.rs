@@ -167,11 +167,6 @@ fn knows_the_built_in_names() {
         "revision",
         ProblemKind::RevisionOutOfScope,
     );
-    case.refuses(
-        "{{ secrets.x }}",
-        "secrets",
-        unknown_variable("secrets", None),
-    );
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod labels;
 mod language;
 mod problems;
 mod properties;
+mod secrets;
 mod usage;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,6 +21,7 @@ struct Case {
     files: BTreeMap<&'static str, String>,
     labels: BTreeMap<String, String>,
     values: serde_json::Value,
+    secrets: serde_json::Value,
     configs: BTreeMap<String, String>,
     kind: Kind,
     dialect: Dialect,
@@ -46,6 +48,7 @@ fn case() -> Case {
             "dns": ["1.1.1.1", "9.9.9.9"], "vlans": {"10": "ten"}, "sites": {"north": "http://n", "south": "http://s"},
             "b": {"z": 1, "a": {"deep": "yes"}}, "users": [{"name": "ann", "id": 2}, {"name": "bob", "id": 1}],
         }),
+        secrets: json!({"token": "hunter2", "pin": 1234, "db": {"password": "p\"w"}}),
         configs: configs
             .map(|(key, value)| (key.into(), value.into()))
             .into(),
@@ -104,6 +107,8 @@ impl Case {
         let context = Context {
             labels: &self.labels,
             values: &Values::from_json(&self.values),
+            secrets: &Secret::new(Values::from_json(&self.secrets)),
+            is_secret: !self.in_script,
             configs: &self.configs,
             config_dir: "http://h/config/0/",
             base_url: "http://h",

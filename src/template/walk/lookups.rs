@@ -119,7 +119,17 @@ impl Walker<'_> {
         }
         match variable.id {
             "labels" => return self.label(range, &steps),
-            "values" => self.values(range, &steps, position),
+            "values" => {
+                let path = self.path(range, &steps, position);
+                self.facts.usage.values.push(path);
+            }
+            "secrets" => {
+                if self.scope.in_script {
+                    self.problem(range.clone(), ProblemKind::SecretsOutOfScope);
+                }
+                let path = self.path(range, &steps, position);
+                self.facts.usage.secrets.push(path);
+            }
             "configs" => self.configs(range, &steps, position),
             "config_dir" | "base_url" => {
                 let usage = &mut self.facts.usage;
@@ -137,13 +147,6 @@ impl Walker<'_> {
             }
             "profile" | "assignment" | "machine" => self.named(variable.id, range, &steps),
             "loop" => return self.loop_field(range, &steps),
-            "secrets" => self.problem(
-                range,
-                ProblemKind::UnknownVariable {
-                    name: "secrets".into(),
-                    similar: None,
-                },
-            ),
             "self" | "super" => self.unsupported(
                 range,
                 "`block` and `extends` do not work here: use `include`",
@@ -204,7 +207,13 @@ impl Walker<'_> {
         Taint::label()
     }
 
-    fn values(&mut self, range: Range<usize>, steps: &[Step<'_, '_>], position: Position) {
+    /// What is written of a way into `values` or `secrets`.
+    fn path(
+        &mut self,
+        range: Range<usize>,
+        steps: &[Step<'_, '_>],
+        position: Position,
+    ) -> ValuePath {
         let path: Vec<String> = steps.iter().map_while(Step::literal).collect();
         let end = path
             .len()
@@ -214,13 +223,12 @@ impl Walker<'_> {
         let computed = path.is_empty() || path.len() < steps.len();
         let printed = position.whole && !computed;
         self.subscripts(steps.get(path.len()..).unwrap_or_default());
-        let place = self.place(range.start..end);
-        self.facts.usage.values.push(ValuePath {
+        ValuePath {
             path,
-            place,
+            place: self.place(range.start..end),
             computed,
             printed,
-        });
+        }
     }
 
     fn configs(&mut self, range: Range<usize>, steps: &[Step<'_, '_>], position: Position) {

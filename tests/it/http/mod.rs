@@ -115,13 +115,15 @@ fn config(name: &str, content: &str) -> Arc<Config> {
     let text = text(content);
     let pieces = text.pieces().iter().map(AsRef::as_ref).collect();
     Arc::new(Config {
-        id: id::config_id("text/plain", &Content::Fixed(pieces)),
+        id: id::config_id(None, "text/plain", &Content::Fixed(pieces)),
         name: name.to_owned(),
         content_type: "text/plain".to_owned(),
         labels: BTreeSet::new(),
         prints_base_url: text.has_base_url(),
         bytes: content.len(),
         body: Body::Fixed(text),
+        signer: None,
+        is_sealed: false,
     })
 }
 
@@ -135,6 +137,8 @@ fn snapshot(revision: &str, mac: &str, script: Option<&str>, configs: &[Arc<Conf
         id: directory_id(configs),
         configs: by_name.clone(),
         labels: BTreeSet::new(),
+        signer: None,
+        is_sealed: false,
     });
     let values = gitboot::template::Values::from_json(&serde_json::Value::Null);
     let binding = Binding {
@@ -183,6 +187,7 @@ fn snapshot(revision: &str, mac: &str, script: Option<&str>, configs: &[Arc<Conf
 
 fn directory_id(configs: &[Arc<Config>]) -> ConfigId {
     id::directory_id(
+        None,
         &configs
             .iter()
             .map(|config| (config.name.clone(), config.id))
