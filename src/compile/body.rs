@@ -18,6 +18,7 @@ use super::Bound;
 use super::bind::Whom;
 use super::complaint::{Complaint, Complaints, Told};
 use super::content::LoadedBody;
+use super::draft::{Draft, exposed, has_secrets, is_same_for_all, linked_texts, links};
 use super::lint::{Excess, excesses, place};
 use super::media::{is_json, kind_of, sniff};
 use super::mention::mentioned;
@@ -61,15 +62,15 @@ pub(super) struct Bodies<'a> {
     reason = "each says one thing about the config that others ask for alone"
 )]
 pub(super) struct Built {
-    config: Arc<Config>,
+    pub(super) config: Arc<Config>,
     /// The text with [`BASE_MARK`] and without labels, where `exposed: false` wants it inserted.
-    text: Arc<str>,
+    pub(super) text: Arc<str>,
     /// Whether the text can be cut at the mark.
-    is_plain: bool,
-    exposed: bool,
-    same_for_all: bool,
+    pub(super) is_plain: bool,
+    pub(super) exposed: bool,
+    pub(super) same_for_all: bool,
     /// Whether a secret may stand in its text.
-    has_secrets: bool,
+    pub(super) has_secrets: bool,
 }
 
 impl Built {
@@ -495,91 +496,4 @@ impl<'a> Bodies<'a> {
         };
         id::config_id(key, &draft.content_type, &content)
     }
-}
-
-/// A config's text before it has an id.
-struct Draft {
-    /// The text with marks; absent when only a machine's label can tell.
-    text: Option<String>,
-    labels: BTreeSet<String>,
-    is_plain: bool,
-    prints_base_url: bool,
-    content_type: String,
-    /// Whether a secret may stand in the text.
-    has_secrets: bool,
-}
-
-impl Draft {
-    /// Whether everybody gets the same, but for where the base URL stands.
-    fn is_fixed(&self) -> bool {
-        self.labels.is_empty() && self.is_plain && self.text.is_some()
-    }
-
-    fn of_bytes(body: &LoadedBody<'_>) -> Self {
-        Self {
-            text: Some(String::from_utf8_lossy(&body.bytes).into_owned()),
-            labels: BTreeSet::new(),
-            is_plain: true,
-            prints_base_url: false,
-            has_secrets: false,
-            content_type: body
-                .content_type
-                .clone()
-                .unwrap_or_else(|| sniff(&body.bytes)),
-        }
-    }
-}
-
-/// What the names of configs in a template stand for.
-fn links(template: &Template, built: &BTreeMap<&str, Built>) -> Vec<(String, Link)> {
-    let link = |one: &Built| {
-        let config = Arc::clone(&one.config);
-        if one.exposed {
-            Link::Url(config)
-        } else {
-            Link::Text(config)
-        }
-    };
-    template
-        .usage()
-        .configs
-        .iter()
-        .filter_map(|name| Some((name.clone(), link(built.get(name.as_str())?))))
-        .collect()
-}
-
-/// The configs that a template inserts as text.
-fn linked_texts<'b>(
-    template: &'b Template,
-    built: &'b BTreeMap<&str, Built>,
-) -> impl Iterator<Item = &'b Built> {
-    template
-        .usage()
-        .configs
-        .iter()
-        .filter_map(|name| built.get(name.as_str()))
-        .filter(|one| !one.exposed)
-}
-
-/// Whether a secret may stand in what a template prints.
-fn has_secrets(template: &Template, built: &BTreeMap<&str, Built>) -> bool {
-    !template.usage().secrets.is_empty() || linked_texts(template, built).any(|one| one.has_secrets)
-}
-
-fn is_same_for_all(template: &Template, built: &BTreeMap<&str, Built>) -> bool {
-    let usage = template.usage();
-    usage.values.is_empty()
-        && !usage.assignment_name
-        && !usage.machine_name
-        && usage
-            .configs
-            .iter()
-            .all(|name| built.get(name.as_str()).is_some_and(|one| one.same_for_all))
-}
-
-fn exposed(built: &BTreeMap<&str, Built>) -> BTreeMap<String, Arc<Config>> {
-    let exposed = built.iter().filter(|(_, one)| one.exposed);
-    exposed
-        .map(|(name, one)| ((*name).to_owned(), Arc::clone(&one.config)))
-        .collect()
 }

@@ -8,6 +8,7 @@ mod body;
 mod claim;
 mod complaint;
 mod content;
+mod draft;
 mod files;
 mod lint;
 mod media;

@@ -5,12 +5,13 @@
 mod keep;
 mod pace;
 mod poke;
+mod rekey;
 mod report;
 mod restore;
 mod rollback;
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
@@ -24,6 +25,7 @@ use crate::tree::{Revision, Tree};
 use keep::Keeper;
 use pace::{Pace, Wonders};
 use poke::Pokes;
+use rekey::{Trees, lock, rekeyed};
 use report::Report;
 use restore::Restorer;
 use rollback::Floor;
@@ -139,15 +141,6 @@ enum Cause {
     Due,
     /// Somebody asked for an id that nobody here knows.
     Wonder,
-}
-
-/// The trees that are compiled again when the secrets change.
-#[derive(Clone, Debug, Default)]
-struct Trees {
-    /// What is served is made of it.
-    served: Option<Arc<Tree>>,
-    /// The newer one that the compiler refused, if it did.
-    refused: Option<Arc<Tree>>,
 }
 
 /// The loop.
@@ -361,54 +354,6 @@ impl Poller {
         is_new || is_rekeyed
     }
 
-    /// Compiles again what is known if the files of secrets hold something else now. Says whether they do.
-    async fn rekey(&mut self) -> bool {
-        let Some(keyring) = self.keyring.clone() else {
-            return false;
-        };
-        let renewed = tokio::task::spawn_blocking(move || lock(&keyring).renew()).await;
-        match renewed {
-            Ok(Ok(true)) => {}
-            Ok(Ok(false)) | Err(_) => return false,
-            Ok(Err(error)) => {
-                tracing::warn!("{error}; what was read before stays in use");
-                return false;
-            }
-        }
-        tracing::info!("the secrets were replaced: compiling again with the new ones");
-        let Trees { served, refused } = self.trees.clone();
-        if let Some(refused) = refused {
-            let is_served = served
-                .as_ref()
-                .is_some_and(|one| Arc::ptr_eq(one, &refused));
-            self.build(refused, Instant::now()).await;
-            if is_served || self.trees.refused.is_none() {
-                return true;
-            }
-        }
-        match served {
-            Some(served) if self.refusal.is_none() => self.build(served, Instant::now()).await,
-            Some(served) => self.build_behind(&served).await,
-            None => {}
-        }
-        true
-    }
-
-    /// Compiles again what is served although the remote has something newer, which stays refused.
-    async fn build_behind(&mut self, tree: &Arc<Tree>) {
-        let started = Instant::now();
-        let mut compiled = self.compiled(tree).await;
-        let Some(snapshot) = compiled.snapshot.take().filter(|_| compiled.errors == 0) else {
-            report::not_compiled_again(tree.revision(), compiled.errors.max(1), &compiled.lines);
-            return;
-        };
-        self.publisher.publish(snapshot, Moment::now());
-        report::published(&self.publisher.current(), None, &compiled, started);
-        if let Some(refusal) = &self.refusal {
-            self.publisher.refuse(Arc::clone(refusal), Moment::now());
-        }
-    }
-
     async fn check(&self, interrupt: &Arc<AtomicBool>) -> Result<Check, Trouble> {
         let desired = Arc::clone(&self.desired);
         let known = self.known.clone();
@@ -557,25 +502,6 @@ async fn renewed(desired: Arc<Mutex<Box<dyn Desired>>>) {
             return;
         }
     }
-}
-
-/// Ends when the files of secrets hold something else than when they were read last.
-async fn rekeyed(keyring: Option<Arc<Mutex<Keyring>>>) {
-    let Some(keyring) = keyring else {
-        return std::future::pending().await;
-    };
-    loop {
-        tokio::time::sleep(pace::SECRETS_PAUSE).await;
-        let keyring = Arc::clone(&keyring);
-        let looked = tokio::task::spawn_blocking(move || lock(&keyring).has_changed());
-        if looked.await.unwrap_or(false) {
-            return;
-        }
-    }
-}
-
-fn lock(keyring: &Mutex<Keyring>) -> MutexGuard<'_, Keyring> {
-    keyring.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 async fn stopped(stop: &mut watch::Receiver<bool>) {

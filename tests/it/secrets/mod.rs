@@ -4,6 +4,7 @@ mod commands;
 mod keyed;
 mod leaks;
 mod renewal;
+mod search;
 
 use std::fs;
 use std::net::SocketAddr;
