@@ -16,7 +16,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::fmt::Write as _;
 
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -112,16 +111,30 @@ pub fn directory_id(configs: &BTreeMap<String, ConfigId>) -> ConfigId {
     fields.id()
 }
 
-/// A strong entity tag (RFC 9110, section 8.8.3) of the bytes that are sent: `"sha256-…"`.
-#[must_use]
-pub fn entity_tag(bytes: &[u8]) -> String {
-    let mut tag = String::with_capacity(73);
-    tag.push_str("\"sha256-");
-    for byte in Sha256::digest(bytes) {
-        let _ = write!(tag, "{byte:02x}");
+/// The SHA-256 of a body: what its entity tag is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BodyDigest([u8; 32]);
+
+impl BodyDigest {
+    /// That of these bytes.
+    #[must_use]
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(Sha256::digest(bytes).into())
     }
-    tag.push('"');
-    tag
+
+    /// A strong entity tag (RFC 9110, section 8.8.3): `"sha256-…"`.
+    #[must_use]
+    pub fn entity_tag(self) -> String {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let mut tag = String::with_capacity(73);
+        tag.push_str("\"sha256-");
+        for byte in self.0 {
+            tag.push(char::from(DIGITS[usize::from(byte >> 4)]));
+            tag.push(char::from(DIGITS[usize::from(byte & 0xf)]));
+        }
+        tag.push('"');
+        tag
+    }
 }
 
 /// Fields, each behind its length, on their way into a hash.
