@@ -154,6 +154,8 @@ impl Door {
                             door.connection(stream, peer, service).await;
                             drop((place, permit));
                         });
+                        // Connections that come together are shared with the loops of other threads.
+                        tokio::task::yield_now().await;
                     }
                 }
                 Err(error) => self.accept_failed(&error).await,
@@ -164,6 +166,12 @@ impl Door {
     /// Closes the listeners. Connections end once their request in flight is answered.
     pub fn close(&self) {
         self.closing.send_replace(true);
+    }
+
+    /// Waits until the door is closed and no connection is left.
+    pub(super) async fn ended(&self) {
+        closed(&mut self.closing.subscribe()).await;
+        self.empty().await;
     }
 
     /// Waits until no connection is left.

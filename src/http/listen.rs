@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::os::fd::AsFd as _;
 
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
@@ -23,6 +24,30 @@ impl Listener {
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The same socket once more, for the runtime of another thread: whoever is free first takes the next connection.
+    pub(super) fn share(&self) -> io::Result<Share> {
+        let socket = self.socket.as_fd().try_clone_to_owned()?.into();
+        let address = self.address;
+        Ok(Share { socket, address })
+    }
+}
+
+/// A socket that belongs to no runtime yet.
+#[derive(Debug)]
+pub(super) struct Share {
+    socket: std::net::TcpListener,
+    address: SocketAddr,
+}
+
+impl Share {
+    /// Must be called inside the runtime.
+    pub(super) fn listen(self) -> io::Result<Listener> {
+        Ok(Listener {
+            socket: TcpListener::from_std(self.socket)?,
+            address: self.address,
+        })
     }
 }
 

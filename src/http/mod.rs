@@ -14,6 +14,7 @@ mod reply;
 mod request;
 mod route;
 mod wire;
+pub mod workers;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
