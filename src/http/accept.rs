@@ -17,7 +17,7 @@ use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use super::access::Networks;
@@ -31,6 +31,10 @@ const TARGET_BYTES: usize = 64 << 10;
 /// How long a body is read only to be thrown away, so that a client that posts sees the answer instead of a reset
 /// connection: what fits into this on a local network is more than anybody sends by mistake.
 const UNWANTED_TIME: Duration = Duration::from_secs(5);
+
+/// How many connections that wait are taken one after the other, before the loop looks after those that it has and leaves the
+/// next ones to other threads.
+const TAKEN_AT_ONCE: usize = 8;
 
 /// How long the accept loop rests when the system has no more files or memory for another connection.
 const EXHAUSTED_PAUSE: Duration = Duration::from_millis(200);
@@ -135,6 +139,7 @@ impl Door {
     /// ends it.
     pub async fn serve<S: BootService>(self: Arc<Self>, listener: Listener, service: S) {
         let mut closing = self.closing.subscribe();
+        let mut taken = 0_usize;
         loop {
             let accepted = tokio::select! {
                 accepted = listener.socket.accept() => accepted,
@@ -147,14 +152,19 @@ impl Door {
                         permit = self.permit() => permit,
                         () = closed(&mut closing) => return,
                     };
+                    let Ok(local) = listener.local_address(&stream) else {
+                        continue;
+                    };
                     if let (Some(permit), Some(place)) = (permit, self.place(peer)) {
                         let door = Arc::clone(&self);
                         let service = service.clone();
                         tokio::spawn(async move {
-                            door.connection(stream, peer, service).await;
+                            door.connection(stream, (peer, local), service).await;
                             drop((place, permit));
                         });
-                        // Connections that come together are shared with the loops of other threads.
+                    }
+                    taken += 1;
+                    if taken % TAKEN_AT_ONCE == 0 {
                         tokio::task::yield_now().await;
                     }
                 }
@@ -237,12 +247,12 @@ impl Door {
         }
     }
 
-    async fn connection<S: BootService>(&self, stream: TcpStream, peer: SocketAddr, service: S) {
-        let Ok(local) = stream.local_addr() else {
-            return;
-        };
-        // Answers are one write each; waiting to fill a packet only delays them.
-        let _ = stream.set_nodelay(true);
+    async fn connection<S: BootService>(
+        &self,
+        stream: impl AsyncRead + AsyncWrite + Unpin,
+        (peer, local): (SocketAddr, SocketAddr),
+        service: S,
+    ) {
         let activity = Arc::new(Activity::new());
         let answer = service_fn(|request: Request<Incoming>| {
             let arrival = arrival_of(&request, canonical(peer), canonical(local));

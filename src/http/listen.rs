@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::fd::AsFd as _;
 
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 
 /// How many connections may wait to be accepted: the kernel's own default limit, which cuts larger numbers.
 const BACKLOG: i32 = 4096;
@@ -24,6 +24,16 @@ impl Listener {
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The local address of a connection that was accepted here.
+    pub(super) fn local_address(&self, stream: &TcpStream) -> io::Result<SocketAddr> {
+        // Only where every address is listened on, the system has to be asked.
+        if self.address.ip().is_unspecified() {
+            stream.local_addr()
+        } else {
+            Ok(self.address)
+        }
     }
 
     /// The same socket once more, for the runtime of another thread: whoever is free first takes the next connection.
@@ -125,6 +135,8 @@ fn open(address: SocketAddr, both_families: bool) -> io::Result<Socket> {
     }
     // A restarted server must not wait for the connections of the last one to time out.
     socket.set_reuse_address(true)?;
+    // Answers are one write each; waiting to fill a packet only delays them. Connections inherit this.
+    socket.set_tcp_nodelay(true)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;

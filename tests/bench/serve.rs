@@ -133,10 +133,7 @@ impl World {
         let first = get(servers[0].1.address, &large.turn(0).target());
         let path = first.text().find("/config/").unwrap();
         let config = first.text()[path..].lines().next().unwrap();
-        let bodies = [
-            ("/ipxe", first.text()),
-            (config, fleet::IGNITION),
-        ];
+        let bodies = [("/ipxe", first.text()), (config, fleet::IGNITION)];
         match servers::nginx(folder.path(), &bodies) {
             Some(nginx) => servers.push((NGINX, nginx, large)),
             None => println!("no nginx here, so nothing is set beside it"),
@@ -234,9 +231,7 @@ fn subject(
         if config.is_some() {
             assert_eq!(response.text(), fleet::IGNITION, "{name}");
         } else if ours {
-            let expected = fleet
-                .turn(turn)
-                .script(&address.to_string(), script_config);
+            let expected = fleet.turn(turn).script(&address.to_string(), script_config);
             assert_eq!(response.text(), expected, "{name}");
         }
         if turn == 0 {
@@ -367,10 +362,46 @@ fn print(title: &str, subjects: &[Subject], results: &[Vec<Turn>]) {
         let ratio = median(each.map(|(one, other)| figure(one) / figure(other)));
         println!("  {what:<44} {ratio:>5.2} ({aim})");
     };
-    ratio("rate: gitboot / nginx", GITBOOT, NGINX, |turn| turn.rate, "at least 1");
-    ratio("rate: gitboot / bare hyper", GITBOOT, BARE, |turn| turn.rate, "aim: 0.9");
-    ratio("p99: gitboot / nginx", GITBOOT, NGINX, |turn| turn.p99, "at most 1.5");
-    ratio("rate: large fleet / a thousand machines", GITBOOT, SMALL, |turn| turn.rate, "at least 0.9");
-    ratio("rate: log to a file / no log", FILE, SMALL, |turn| turn.rate, "at least 0.85");
-    ratio("rate: log to a pipe / no log", PIPE, SMALL, |turn| turn.rate, "at least 0.85");
+    ratio(
+        "rate: gitboot / nginx",
+        GITBOOT,
+        NGINX,
+        |turn| turn.rate,
+        "at least 1",
+    );
+    ratio(
+        "rate: gitboot / bare hyper",
+        GITBOOT,
+        BARE,
+        |turn| turn.rate,
+        "aim: 0.9",
+    );
+    ratio(
+        "p99: gitboot / nginx",
+        GITBOOT,
+        NGINX,
+        |turn| turn.p99,
+        "at most 1.5",
+    );
+    ratio(
+        "rate: large fleet / a thousand machines",
+        GITBOOT,
+        SMALL,
+        |turn| turn.rate,
+        "at least 0.9",
+    );
+    ratio(
+        "rate: log to a file / no log",
+        FILE,
+        SMALL,
+        |turn| turn.rate,
+        "at least 0.85",
+    );
+    ratio(
+        "rate: log to a pipe / no log",
+        PIPE,
+        SMALL,
+        |turn| turn.rate,
+        "at least 0.85",
+    );
 }

@@ -21,6 +21,8 @@ use super::support::http::get;
 
 /// How long a server may take until it serves: a fleet of a million machines is read first.
 const PATIENCE: Duration = Duration::from_mins(3);
+/// How long it may take to end.
+const END_PATIENCE: Duration = Duration::from_secs(2);
 /// How often it is looked at meanwhile.
 const LOOK_PAUSE: Duration = Duration::from_millis(20);
 /// Where a child process that is to be the bare hyper finds its body; the port follows.
@@ -34,6 +36,13 @@ pub(crate) struct Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
+        // A master of workers takes them with it only when it is asked to end.
+        let id = self.child.id().to_string();
+        let _ = Command::new("kill").arg(id).status();
+        let until = Instant::now() + END_PATIENCE;
+        while Instant::now() < until && matches!(self.child.try_wait(), Ok(None)) {
+            std::thread::sleep(LOOK_PAUSE);
+        }
         // It may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
@@ -59,7 +68,7 @@ pub(crate) fn gitboot(repository: &Path, log: Log<'_>) -> Server {
         .arg("serve")
         .arg(format!("--repo={}", repository.display()))
         .arg(format!("--listen={address}"))
-        .args(["--state-dir=none", "--interval=1h"])
+        .args(["--state-dir=none", "--interval=1h", "--drain-delay=0s"])
         .env_clear();
     let mut reader = None;
     match log {
@@ -118,6 +127,7 @@ http {{
     let child = Command::new("nginx")
         .args(["-e", &log, "-c", &path])
         .stdin(Stdio::null())
+        .stdout(Stdio::null())
         .spawn()
         .ok()?;
     let server = Server { child, address };
