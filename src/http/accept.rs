@@ -164,7 +164,7 @@ impl Door {
                         });
                     }
                     taken += 1;
-                    if taken % TAKEN_AT_ONCE == 0 {
+                    if taken.is_multiple_of(TAKEN_AT_ONCE) {
                         tokio::task::yield_now().await;
                     }
                 }

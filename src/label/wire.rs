@@ -176,17 +176,13 @@ pub(super) fn read_value(key: &str, is_hex: bool, value: &[u8]) -> Result<String
         return Ok(normalise(key, text(value)?)?);
     }
     let mut short = [0; SHORT_BYTES];
-    match short.get_mut(..value.len() / 2) {
-        Some(bytes) => {
-            decode_hex(value, bytes)?;
-            Ok(normalise(key, text(bytes)?)?)
-        }
-        None => {
-            let mut bytes = vec![0; value.len() / 2];
-            decode_hex(value, &mut bytes)?;
-            Ok(normalise(key, text(&bytes)?)?)
-        }
+    if let Some(bytes) = short.get_mut(..value.len() / 2) {
+        decode_hex(value, bytes)?;
+        return Ok(normalise(key, text(bytes)?)?);
     }
+    let mut bytes = vec![0; value.len() / 2];
+    decode_hex(value, &mut bytes)?;
+    Ok(normalise(key, text(&bytes)?)?)
 }
 
 /// Decodes into half as many bytes.

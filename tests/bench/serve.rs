@@ -296,7 +296,7 @@ fn rounds(subjects: &[Subject], mode: Mode, size: Size) -> Vec<Vec<Turn>> {
             };
             let before = cpu_of(&subject.processes);
             let measured = load.run(if round == 0 { size.turn / 4 } else { size.turn });
-            let cpu = cpu_of(&subject.processes) - before;
+            let cpu = cpu_of(&subject.processes).saturating_sub(before);
             assert_eq!(measured.bad, 0, "{}: of {}", subject.name, measured.answers);
             if round > 0 {
                 turns.push(Turn {
