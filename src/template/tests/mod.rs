@@ -3,6 +3,7 @@
 mod bounds;
 mod labels;
 mod language;
+mod plain;
 mod problems;
 mod properties;
 mod usage;

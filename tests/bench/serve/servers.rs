@@ -124,12 +124,17 @@ http {{
     let path = format!("{folder}/nginx.conf");
     fs::write(&path, settings).unwrap();
     let log = format!("{folder}/error.log");
-    let child = Command::new("nginx")
-        .args(["-e", &log, "-c", &path])
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .spawn()
-        .ok()?;
+    // The second is where systems have it that hide it from people.
+    let mut found = ["nginx", "/usr/sbin/nginx"].into_iter().filter_map(|name| {
+        let mut command = Command::new(name);
+        command.args(["-e", &log, "-c", &path]);
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .spawn()
+            .ok()
+    });
+    let child = found.next()?;
     let server = Server { child, address };
     server.wait(|| true);
     Some(server)
