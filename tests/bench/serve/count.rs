@@ -23,7 +23,7 @@ use super::fleet::Fleet;
 
 /// Tells a child process what to answer and how often.
 pub(crate) const CHILD: &str = "GITBOOT_BENCH_COUNT";
-/// Machines of the fleet that is asked for: callgrind is slow, and a look-up costs no more in a larger one.
+/// The most machines of the fleet that asks: callgrind is slow, and a look-up costs no more in a larger one.
 const MACHINES: usize = 1_000;
 const HOST: &str = "boot.lab.example:8080";
 
@@ -55,7 +55,9 @@ pub(crate) fn answer(setting: &str) {
     let what = words.next().unwrap();
     let numbers: Vec<usize> = words.map(|word| word.parse().unwrap()).collect();
     let (answers, requests) = (numbers[0], numbers[1]);
-    let fleet = Fleet { machines: MACHINES };
+    let fleet = Fleet {
+        machines: requests.min(MACHINES),
+    };
     let files = fleet.files().into_iter().map(|(path, text)| {
         let path = RepoPath::parse(&path).unwrap();
         (path, Entry::File(text.into()))
