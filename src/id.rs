@@ -25,7 +25,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::fmt::Write as _;
 
 use hmac::digest::{KeyInit as _, Update};
 use hmac::{Hmac, Mac as _};
@@ -93,7 +92,7 @@ pub fn label_signature<'l>(
     labels: impl Iterator<Item = (&'l str, &'l str)>,
 ) -> String {
     let mac = label_mac(key, id, labels).finalize().into_bytes();
-    hex(mac.iter().take(SIGNATURE_BYTES))
+    hex(mac.iter().copied().take(SIGNATURE_BYTES))
 }
 
 /// Whether a signature (in hex digits of any case) is that of these labels. How long it takes does not tell how much of a
@@ -195,16 +194,12 @@ pub fn directory_id(key: Option<&IdKey>, configs: &BTreeMap<String, ConfigId>) -
     fields.id()
 }
 
-/// A strong entity tag (RFC 9110, section 8.8.3) of the bytes that are sent: `"sha256-…"`.
-#[must_use]
-pub fn entity_tag(bytes: &[u8]) -> String {
-    format!("\"sha256-{}\"", hex(Sha256::digest(bytes).iter()))
-}
-
-fn hex<'b>(bytes: impl Iterator<Item = &'b u8>) -> String {
-    let mut text = String::new();
+fn hex(bytes: impl ExactSizeIterator<Item = u8>) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut text = String::with_capacity(2 * bytes.len());
     for byte in bytes {
-        write!(text, "{byte:02x}").expect("a String takes every write");
+        text.push(char::from(DIGITS[usize::from(byte >> 4)]));
+        text.push(char::from(DIGITS[usize::from(byte & 0xf)]));
     }
     text
 }
@@ -219,6 +214,24 @@ fn unhex<const N: usize>(digits: &str) -> Option<[u8; N]> {
         *byte = u8::from_str_radix(digits.get(2 * at..2 * at + 2)?, 16).ok()?;
     }
     Some(bytes)
+}
+
+/// The SHA-256 of a body: what its entity tag is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BodyDigest([u8; 32]);
+
+impl BodyDigest {
+    /// That of these bytes.
+    #[must_use]
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(Sha256::digest(bytes).into())
+    }
+
+    /// A strong entity tag (RFC 9110, section 8.8.3): `"sha256-…"`.
+    #[must_use]
+    pub fn entity_tag(self) -> String {
+        ["\"sha256-", &hex(self.0.into_iter()), "\""].concat()
+    }
 }
 
 /// Fields, each behind its length, on their way into a hash.

@@ -34,6 +34,10 @@ const TARGET_BYTES: usize = 64 << 10;
 /// connection: what fits into this on a local network is more than anybody sends by mistake.
 const UNWANTED_TIME: Duration = Duration::from_secs(5);
 
+/// How many connections that wait are taken one after the other, before the loop looks after those that it has and leaves the
+/// next ones to other threads.
+const TAKEN_AT_ONCE: usize = 8;
+
 /// How long the accept loop rests when the system has no more files or memory for another connection.
 const EXHAUSTED_PAUSE: Duration = Duration::from_millis(200);
 
@@ -141,6 +145,7 @@ impl Door {
     /// ends it.
     pub async fn serve<S: BootService>(self: Arc<Self>, listener: Listener, service: S) {
         let mut closing = self.closing.subscribe();
+        let mut taken = 0_usize;
         loop {
             let accepted = tokio::select! {
                 accepted = listener.socket.accept() => accepted,
@@ -153,13 +158,21 @@ impl Door {
                         permit = self.permit() => permit,
                         () = closed(&mut closing) => return,
                     };
+                    let Ok(local) = listener.local_address(&stream) else {
+                        continue;
+                    };
                     if let (Some(permit), Some(place)) = (permit, self.place(peer)) {
                         let door = Arc::clone(&self);
                         let (tls, service) = (listener.tls.clone(), service.clone());
                         tokio::spawn(async move {
-                            door.accepted(stream, peer, tls, service).await;
+                            let ends = (canonical(peer), canonical(local));
+                            door.accepted(stream, ends, tls, service).await;
                             drop((place, permit));
                         });
+                    }
+                    taken += 1;
+                    if taken.is_multiple_of(TAKEN_AT_ONCE) {
+                        tokio::task::yield_now().await;
                     }
                 }
                 Err(error) => self.accept_failed(&error).await,
@@ -170,6 +183,12 @@ impl Door {
     /// Closes the listeners. Connections end once their request in flight is answered.
     pub fn close(&self) {
         self.closing.send_replace(true);
+    }
+
+    /// Waits until the door is closed and no connection is left.
+    pub(super) async fn ended(&self) {
+        closed(&mut self.closing.subscribe()).await;
+        self.empty().await;
     }
 
     /// Waits until no connection is left.
@@ -239,16 +258,10 @@ impl Door {
     async fn accepted<S: BootService>(
         &self,
         stream: TcpStream,
-        peer: SocketAddr,
+        ends: (SocketAddr, SocketAddr),
         tls: Option<Acceptor>,
         service: S,
     ) {
-        let Ok(local) = stream.local_addr() else {
-            return;
-        };
-        let ends = (canonical(peer), canonical(local));
-        // Answers are one write each; waiting to fill a packet only delays them.
-        let _ = stream.set_nodelay(true);
         let Some(tls) = tls else {
             return self
                 .connection(stream, ends, Session::plain(), service)

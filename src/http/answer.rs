@@ -15,7 +15,7 @@ use super::host::authority_of;
 use super::reply::{Record, Reply};
 use super::request::Asked;
 use super::route::Route;
-use crate::id::{ConfigId, IdKey};
+use crate::id::{BodyDigest, ConfigId, IdKey};
 use crate::label::{LabelError, Labels};
 use crate::observe::{self, Answered};
 use crate::publish::{Absence, Publication};
@@ -370,7 +370,9 @@ impl<'p> Request<'p> {
     fn config_body(self, config: &Config, body: Bytes, record: &mut Record<'_>) -> Reply {
         let says_host = config.prints_base_url && self.settings.external_url.is_none();
         let cacheable = config.labels.is_empty() && !says_host;
-        let reply = Reply::config(&config.content_type, body, cacheable, self.asked.headers);
+        let digest = config.digest().unwrap_or_else(|| BodyDigest::of(&body));
+        let headers = self.asked.headers;
+        let reply = Reply::config(&config.content_type, body, digest, cacheable, headers);
         record.reason = if reply.status() == StatusCode::NOT_MODIFIED {
             "not_modified"
         } else {

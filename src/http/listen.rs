@@ -3,9 +3,10 @@
 use std::fmt;
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::os::fd::AsFd as _;
 
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 
 use super::tls::{Acceptor, Tls};
 
@@ -33,6 +34,45 @@ impl Listener {
     #[must_use]
     pub fn scheme(&self) -> &'static str {
         if self.tls.is_some() { "https" } else { "http" }
+    }
+
+    /// The local address of a connection that was accepted here.
+    pub(super) fn local_address(&self, stream: &TcpStream) -> io::Result<SocketAddr> {
+        // Only where every address is listened on, the system has to be asked.
+        if self.address.ip().is_unspecified() {
+            stream.local_addr()
+        } else {
+            Ok(self.address)
+        }
+    }
+
+    /// The same socket once more, for the runtime of another thread: whoever is free first takes the next connection.
+    pub(super) fn share(&self) -> io::Result<Share> {
+        let socket = self.socket.as_fd().try_clone_to_owned()?.into();
+        Ok(Share {
+            socket,
+            tls: self.tls.clone(),
+            address: self.address,
+        })
+    }
+}
+
+/// A socket that belongs to no runtime yet.
+#[derive(Debug)]
+pub(super) struct Share {
+    socket: std::net::TcpListener,
+    tls: Option<Acceptor>,
+    address: SocketAddr,
+}
+
+impl Share {
+    /// Must be called inside the runtime.
+    pub(super) fn listen(self) -> io::Result<Listener> {
+        Ok(Listener {
+            socket: TcpListener::from_std(self.socket)?,
+            tls: self.tls,
+            address: self.address,
+        })
     }
 }
 
@@ -142,6 +182,8 @@ fn open(address: SocketAddr, both_families: bool) -> io::Result<Socket> {
     }
     // A restarted server must not wait for the connections of the last one to time out.
     socket.set_reuse_address(true)?;
+    // Answers are one write each; waiting to fill a packet only delays them. Connections inherit this.
+    socket.set_tcp_nodelay(true)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;

@@ -15,6 +15,7 @@ mod request;
 mod route;
 pub mod tls;
 mod wire;
+pub mod workers;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;

@@ -7,7 +7,7 @@ use ::http::{HeaderMap, HeaderValue, Response, StatusCode};
 use bytes::Bytes;
 
 use super::etag;
-use crate::id::entity_tag;
+use crate::id::BodyDigest;
 use crate::label::Labels;
 use crate::snapshot::Match;
 use crate::tree::Revision;
@@ -40,14 +40,15 @@ impl Reply {
         Self::new(status, TEXT, Bytes::from_static(line.as_bytes()))
     }
 
-    /// A config, or 304 when the client has these very bytes already.
+    /// A config, or 304 when the client has these very bytes, of which this is the digest, already.
     pub(super) fn config(
         content_type: &str,
         body: Bytes,
+        digest: BodyDigest,
         cacheable: bool,
         asked: &HeaderMap,
     ) -> Self {
-        let tag = entity_tag(&body);
+        let tag = digest.entity_tag();
         let known = etag::is_known(asked, &tag);
         // A stranger's type cannot get here, manifests with invalid ones are refused; serve the bytes all the same.
         let content_type = HeaderValue::from_str(content_type)
@@ -61,7 +62,7 @@ impl Reply {
         } else {
             Self::new(StatusCode::OK, content_type, body)
         };
-        if let Ok(tag) = HeaderValue::from_str(&tag) {
+        if let Ok(tag) = HeaderValue::from_maybe_shared(Bytes::from(tag)) {
             reply = reply.with(ETAG, tag);
         }
         reply.with(CACHE_CONTROL, if cacheable { FOR_EVER } else { NO_STORE })

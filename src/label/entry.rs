@@ -45,13 +45,13 @@ impl Entry {
     /// Its name; empty where it has none.
     #[must_use]
     pub fn name(&self) -> &str {
-        self.packed.split_once(END).map_or("", |(name, _)| name)
+        cut(&self.packed).map_or("", |(name, _)| name)
     }
 
     /// What tells it apart.
     #[must_use]
     pub fn identities(&self) -> Identities<'_> {
-        let packed = self.packed.split_once(END).map_or("", |(_, rest)| rest);
+        let packed = cut(&self.packed).map_or("", |(_, rest)| rest);
         Identities { packed }
     }
 }
@@ -59,10 +59,17 @@ impl Entry {
 impl<'e> Identities<'e> {
     /// Every value with its key, strongest key first.
     pub fn iter(self) -> impl Iterator<Item = (Identity, &'e str)> {
-        self.packed.split_terminator(END).filter_map(|one| {
-            let identity = Identity::ALL
-                .into_iter()
-                .find(|identity| one.starts_with(letter(*identity)))?;
+        let mut rest = self.packed;
+        std::iter::from_fn(move || {
+            let (one, next) = cut(rest)?;
+            rest = next;
+            let identity = match one.as_bytes().first()? {
+                b'u' => Identity::Uuid,
+                b's' => Identity::Serial,
+                b'm' => Identity::Mac,
+                b'a' => Identity::Asset,
+                _ => return None,
+            };
             Some((identity, one.get(1..)?))
         })
     }
@@ -89,10 +96,9 @@ impl<'e> Identities<'e> {
     /// The keys by which [`Identities::are_contradicted`] finds that, strongest first.
     pub fn contradicted(self, labels: &Labels) -> impl Iterator<Item = Identity> {
         Identity::ALL.into_iter().filter(move |identity| {
-            let mut listed = self.of(*identity).peekable();
-            let mut sent = labels.identities(*identity).peekable();
-            listed.peek().is_some()
-                && sent.peek().is_some()
+            let mut sent = labels.identities(*identity);
+            sent.len() > 0
+                && self.of(*identity).next().is_some()
                 && !sent.any(|sent| self.of(*identity).any(|listed| listed == sent))
         })
     }
@@ -111,6 +117,12 @@ impl fmt::Debug for Identities<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.iter()).finish()
     }
+}
+
+/// What stands before the first [`END`] and behind it. Byte by byte: the pieces are too short for anything cleverer.
+fn cut(packed: &str) -> Option<(&str, &str)> {
+    let at = packed.bytes().position(|byte| byte == END as u8)?;
+    Some((packed.get(..at)?, packed.get(at + 1..)?))
 }
 
 fn letter(identity: Identity) -> char {

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use super::wire::HEX_SUFFIX;
+
 /// The most bytes that a key may have. The longest that a machine sends by itself has 12 (`manufacturer`); the bound keeps
 /// what a stranger writes into logs and error messages short.
 pub(super) const MAX_KEY_BYTES: usize = 64;
@@ -35,6 +37,15 @@ pub(super) fn canonical(raw: &str) -> Option<Cow<'static, str>> {
     }
     let good = !key.is_empty() && key.len() <= MAX_KEY_BYTES && !key.chars().any(char::is_control);
     good.then(|| Cow::Owned(key.into_owned()))
+}
+
+/// The key that this is as it stands in a query, if it is one that `/boot.ipxe` sends, and whether its value is written as hex
+/// bytes.
+pub(super) fn sent(raw: &str) -> Option<(&'static str, bool)> {
+    match raw.strip_suffix(HEX_SUFFIX) {
+        Some(key) => Some((known(key)?, true)),
+        None => Some((known(raw)?, false)),
+    }
 }
 
 /// The keys that have other spellings, and those that need no copy because `/boot.ipxe` sends them.

@@ -56,7 +56,13 @@ impl Identity {
     /// The identity of this canonical key; `None` for a class key.
     #[must_use]
     pub fn from_key(key: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|identity| identity.key() == key)
+        Some(match key {
+            "uuid" => Self::Uuid,
+            "serial" => Self::Serial,
+            "mac" => Self::Mac,
+            "asset" => Self::Asset,
+            _ => return None,
+        })
     }
 }
 
@@ -128,6 +134,8 @@ impl DropReason {
 pub struct Labels {
     /// Sorted by key; only `mac` may stand more than once, in the order of the request.
     entries: Vec<Sent>,
+    /// Where the values of each identity key stand, in the order of [`Identity::ALL`].
+    identities: [(usize, usize); 4],
 }
 
 /// One label. `key` borrows for the names that every machine sends, so that most labels cost one allocation.
@@ -204,9 +212,7 @@ impl Labels {
     /// All values of an identity key in the order of the request; only `mac` may have more than one.
     #[must_use]
     pub fn identities(&self, identity: Identity) -> impl ExactSizeIterator<Item = &str> {
-        let key = identity.key();
-        let start = self.entries.partition_point(|entry| *entry.key < *key);
-        let end = self.entries.partition_point(|entry| *entry.key <= *key);
+        let (start, end) = self.identities[identity as usize];
         self.entries
             .get(start..end)
             .unwrap_or_default()
@@ -243,12 +249,20 @@ impl Labels {
 
     fn parse_query(query: &str, mut builder: Builder<'_>) -> Result<Self, LabelError> {
         let (mut key, mut value) = (Vec::new(), Vec::new());
-        for parameter in query.split('&') {
-            let (raw_key, raw_value) = parameter.split_once('=').unwrap_or((parameter, ""));
-            wire::decode_percent(raw_key, &mut key);
-            wire::decode_percent(raw_value, &mut value);
+        for parameter in wire::parameters(query) {
+            let raw_value = if parameter.has_escapes {
+                wire::decode_percent(parameter.value, &mut value);
+                value.as_slice()
+            } else {
+                parameter.value.as_bytes()
+            };
             // What a query may not carry is absent, never a failure: a machine with an odd serial still boots.
-            let _absent = builder.add(&mut key, &value)?;
+            if let Some((known, is_hex)) = key::sent(parameter.key) {
+                let _absent = builder.add_known(known, is_hex, raw_value)?;
+            } else {
+                wire::decode_percent(parameter.key, &mut key);
+                let _absent = builder.add(&mut key, raw_value)?;
+            }
         }
         Ok(builder.finish())
     }
@@ -295,6 +309,22 @@ impl<'f> Builder<'f> {
         match wire::read_pair(key, value, |key| self.ignores(key)) {
             Ok(Some((key, value))) => self.insert(key, value).map(Ok),
             Ok(None) => Ok(Ok(())),
+            Err(reason) => Ok(Err(reason)),
+        }
+    }
+
+    /// The same for a key that is known to be canonical.
+    fn add_known(
+        &mut self,
+        key: &'static str,
+        is_hex: bool,
+        value: &[u8],
+    ) -> Result<Result<(), DropReason>, LabelError> {
+        if self.ignores(key) {
+            return Ok(Ok(()));
+        }
+        match wire::read_value(key, is_hex, value) {
+            Ok(value) => self.insert(Cow::Borrowed(key), value).map(Ok),
             Err(reason) => Ok(Err(reason)),
         }
     }
@@ -354,8 +384,19 @@ impl<'f> Builder<'f> {
             };
             self.entries.insert(at, entry);
         }
+        let mut identities = [(0, 0); 4];
+        for (at, entry) in self.entries.iter().enumerate() {
+            if let Some(identity) = Identity::from_key(&entry.key) {
+                let (start, end) = &mut identities[identity as usize];
+                if *end == 0 {
+                    *start = at;
+                }
+                *end = at + 1;
+            }
+        }
         Labels {
             entries: self.entries,
+            identities,
         }
     }
 }

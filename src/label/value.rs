@@ -79,7 +79,7 @@ pub fn normalise(key: &str, raw: &str) -> Result<String, Rejection> {
     if value.is_empty() {
         return Err(Rejection::Empty);
     }
-    if value.contains(char::is_control) {
+    if !is_printable_ascii(value) && value.contains(char::is_control) {
         return Err(Rejection::Control);
     }
     if value.len() > MAX_VALUE_BYTES {
@@ -105,8 +105,18 @@ pub fn parse_mac(text: &str) -> Option<String> {
 
 /// Cuts trailing NULs, which iPXE sends for some settings, and blanks around, which SMBIOS strings carry; in any mix.
 fn trim(raw: &str) -> &str {
+    let bytes = raw.as_bytes();
+    if let (Some(b'!'..=b'~'), Some(b'!'..=b'~')) = (bytes.first(), bytes.last()) {
+        return raw;
+    }
     raw.trim_start_matches([' ', '\t'])
         .trim_end_matches([' ', '\t', '\0'])
+}
+
+/// Without a branch for each byte, so that many are looked at in one step.
+fn is_printable_ascii(text: &str) -> bool {
+    text.bytes()
+        .fold(true, |all, byte| all & matches!(byte, b' '..=b'~'))
 }
 
 /// Exactly these spellings: what kernels and packagers say for what iPXE calls otherwise.

@@ -10,7 +10,10 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 
 /// What a key ends in when its value is written as hex bytes: `serial.hex=534e3432`.
-const HEX_SUFFIX: &str = ".hex";
+pub(super) const HEX_SUFFIX: &str = ".hex";
+
+/// Values of up to so many bytes are decoded without an allocation; those that machines send are shorter.
+const SHORT_BYTES: usize = 64;
 
 /// Writes `key=value&…` as the URLs of configs carry it, in the given order: the value as it is when it is made of
 /// `A-Za-z0-9-._~:`, otherwise as `key.hex=…` in lower-case hex digits. [`super::Labels::parse`] reads back the same pairs.
@@ -53,6 +56,43 @@ fn is_unreserved(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
 }
 
+/// One `key=value` of a query, still encoded.
+pub(super) struct Parameter<'q> {
+    pub(super) key: &'q str,
+    pub(super) value: &'q str,
+    /// Whether a `%` stands in the value.
+    pub(super) has_escapes: bool,
+}
+
+/// The parameters between `&`, each cut at its first `=`.
+pub(super) fn parameters(query: &str) -> impl Iterator<Item = Parameter<'_>> {
+    let mut rest = Some(query);
+    std::iter::from_fn(move || {
+        let text = rest?;
+        let (mut equals, mut has_escapes, mut end) = (None, false, text.len());
+        // One pass over bytes: every boot of every machine comes through here.
+        for (at, byte) in text.bytes().enumerate() {
+            match byte {
+                b'&' => {
+                    end = at;
+                    break;
+                }
+                b'=' if equals.is_none() => equals = Some(at),
+                b'%' => has_escapes |= equals.is_some(),
+                _ => {}
+            }
+        }
+        let parameter = text.get(..end)?;
+        rest = text.get(end + 1..);
+        let equals = equals.unwrap_or(end);
+        Some(Parameter {
+            key: parameter.get(..equals)?,
+            value: parameter.get(equals + 1..).unwrap_or(""),
+            has_escapes,
+        })
+    })
+}
+
 /// Decodes `%XX` into `out`, whose content is replaced. A malformed escape stays as it is, and so does `+`.
 pub fn decode_percent(text: &str, out: &mut Vec<u8>) {
     out.clear();
@@ -93,12 +133,19 @@ fn decode_hex_pair(text: &[u8]) -> Option<u8> {
 }
 
 fn hex_digit(byte: u8) -> Option<u8> {
-    match byte {
-        b'0'..=b'9' => Some(byte - b'0'),
-        b'a'..=b'f' => Some(byte - b'a' + 10),
-        b'A'..=b'F' => Some(byte - b'A' + 10),
-        _ => None,
-    }
+    /// No digit has this value.
+    const NONE: u8 = u8::MAX;
+    const VALUES: [u8; 256] = {
+        let mut values = [NONE; 256];
+        let mut digit = 0;
+        while digit < 16 {
+            values[b"0123456789abcdef"[digit as usize] as usize] = digit;
+            values[b"0123456789ABCDEF"[digit as usize] as usize] = digit;
+            digit += 1;
+        }
+        values
+    };
+    Some(VALUES[usize::from(byte)]).filter(|value| *value != NONE)
 }
 
 /// The canonical key and the normalised value of a decoded pair, `….hex` keys included; `Ok(None)` when `ignores` says so of
@@ -118,23 +165,33 @@ pub(super) fn read_pair(
     if ignores(&key) {
         return Ok(None);
     }
-    let value = if is_hex {
-        Cow::Owned(decode_hex(value)?)
-    } else {
-        Cow::Borrowed(value)
-    };
-    let value = str::from_utf8(&value).map_err(|_| DropReason::NotUtf8)?;
-    let value = normalise(&key, value)?;
+    let value = read_value(&key, is_hex, value)?;
     Ok(Some((key, value)))
 }
 
-fn decode_hex(digits: &[u8]) -> Result<Vec<u8>, DropReason> {
+/// The normalised value of a canonical key.
+pub(super) fn read_value(key: &str, is_hex: bool, value: &[u8]) -> Result<String, DropReason> {
+    let text = |bytes| str::from_utf8(bytes).map_err(|_| DropReason::NotUtf8);
+    if !is_hex {
+        return Ok(normalise(key, text(value)?)?);
+    }
+    let mut short = [0; SHORT_BYTES];
+    if let Some(bytes) = short.get_mut(..value.len() / 2) {
+        decode_hex(value, bytes)?;
+        return Ok(normalise(key, text(bytes)?)?);
+    }
+    let mut bytes = vec![0; value.len() / 2];
+    decode_hex(value, &mut bytes)?;
+    Ok(normalise(key, text(&bytes)?)?)
+}
+
+/// Decodes into half as many bytes.
+fn decode_hex(digits: &[u8], bytes: &mut [u8]) -> Result<(), DropReason> {
     if !digits.len().is_multiple_of(2) {
         return Err(DropReason::MalformedHex);
     }
-    let mut bytes = Vec::with_capacity(digits.len() / 2);
-    for pair in digits.chunks_exact(2) {
-        bytes.push(decode_hex_pair(pair).ok_or(DropReason::MalformedHex)?);
+    for (pair, byte) in digits.chunks_exact(2).zip(bytes) {
+        *byte = decode_hex_pair(pair).ok_or(DropReason::MalformedHex)?;
     }
-    Ok(bytes)
+    Ok(())
 }

@@ -2,6 +2,7 @@
 //!
 //! Everything goes to stderr, one line an event. What a machine sent is untrusted: it passes through [`Printable`].
 
+mod direct;
 mod lines;
 
 use std::fmt::{self, Write as _};
@@ -9,10 +10,12 @@ use std::io::{self, IsTerminal as _};
 use std::net::IpAddr;
 
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::SubscriberBuilder;
+use tracing_subscriber::fmt::format::{DefaultFields, Format, Json, JsonFields, Writer};
 use tracing_subscriber::fmt::time::{FormatTime as _, SystemTime};
 
 use crate::label::{Identity, Labels};
+use direct::Direct;
 use lines::Lines;
 
 /// How log lines look.
@@ -58,22 +61,20 @@ impl Drop for Log {
 /// When the thread that writes the lines cannot be started.
 pub fn init(format: LogFormat, filter: LogFilter) -> io::Result<Log> {
     let lines = Lines::to(io::stderr(), move |count| lost(count, format))?;
-    // Lines that cannot be written are lost; to complain about them on stderr would end the thread that logs.
-    let events = tracing_subscriber::fmt()
+    let is_terminal = io::stderr().is_terminal();
+    let events = subscriber()
         .with_env_filter(filter.0)
         .with_writer(lines.clone())
-        .with_ansi(io::stderr().is_terminal())
-        .log_internal_errors(false)
-        .with_target(false);
+        .with_ansi(is_terminal);
     let result = match format {
         LogFormat::Human => events.try_init(),
-        LogFormat::Json => events
-            .json()
-            .flatten_event(true)
-            .with_current_span(false)
-            .with_span_list(false)
-            .try_init(),
+        LogFormat::Json => json(events).try_init(),
     };
+    // Colours are for terminals, and no terminal shows thousands of lines a second.
+    if result.is_ok() && !is_terminal {
+        let lines = lines.clone();
+        Direct { lines, format }.install();
+    }
     if result.is_ok() {
         std::panic::set_hook(Box::new(|panic| {
             let text = panic.to_string();
@@ -81,6 +82,25 @@ pub fn init(format: LogFormat, filter: LogFilter) -> io::Result<Log> {
         }));
     }
     Ok(Log(lines))
+}
+
+/// How events look, before it is said where they go.
+fn subscriber() -> SubscriberBuilder {
+    // Lines that cannot be written are lost; to complain about them on stderr would end the thread that logs.
+    tracing_subscriber::fmt()
+        .log_internal_errors(false)
+        .with_target(false)
+}
+
+/// The same, as one JSON object a line.
+fn json<F, W>(
+    events: SubscriberBuilder<DefaultFields, Format, F, W>,
+) -> SubscriberBuilder<JsonFields, Format<Json>, F, W> {
+    events
+        .json()
+        .flatten_event(true)
+        .with_current_span(false)
+        .with_span_list(false)
 }
 
 /// The line that tells how many could not be written, in the form of all others.
@@ -130,6 +150,17 @@ pub struct Answered<'a> {
 
 /// Logs one answer.
 pub fn answered(event: &Answered<'_>) {
+    if !tracing::enabled!(tracing::Level::INFO) {
+        return;
+    }
+    match Direct::get() {
+        Some(direct) => direct.answered(event),
+        None => trace(event),
+    }
+}
+
+/// The event of an answer.
+fn trace(event: &Answered<'_>) {
     // Strings, so that lines for people have quotation marks around them: no blank in a serial begins a field.
     let text = |value: Option<&str>| value.map(|value| Printable(value).to_string());
     let label =

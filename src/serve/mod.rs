@@ -3,6 +3,7 @@
 mod files;
 
 use std::net::SocketAddr;
+use std::num::NonZero;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -128,14 +129,18 @@ impl Server {
             Arc::new(route_settings(&settings, &poke, &draining)),
         );
         let door = Door::new(settings.limits, settings.access.trusted_proxies.clone());
-        for listener in listeners {
+        let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
+        http::workers::spawn(threads, &door, &listeners, &service)
+            .context("cannot start the threads that answer")?;
+        for listener in &listeners {
             tracing::info!(
                 "listening on {}://{}",
                 listener.scheme(),
                 listener.address()
             );
-            tokio::spawn(Arc::clone(&door).serve(listener, service.clone()));
         }
+        // Each thread has its own share; the sockets close with the last of them.
+        drop(listeners);
         let (stop, stopping) = watch::channel(false);
         tokio::spawn(poller.run(stopping));
         if let Some(tls) = &tls {

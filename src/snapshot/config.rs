@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::id::{ConfigId, IdKey};
+use crate::id::{BodyDigest, ConfigId, IdKey};
 use crate::secret::Secret;
 use crate::template::{Kind, Template, Values};
 
@@ -27,6 +27,8 @@ pub fn is_script(bytes: &[u8]) -> bool {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Text {
     pieces: Vec<Bytes>,
+    /// Of a text without a base URL, so that nothing is hashed when it is asked for.
+    digest: Option<BodyDigest>,
 }
 
 impl Text {
@@ -34,6 +36,7 @@ impl Text {
     #[must_use]
     pub fn whole(bytes: Bytes) -> Self {
         Self {
+            digest: Some(BodyDigest::of(&bytes)),
             pieces: vec![bytes],
         }
     }
@@ -41,11 +44,16 @@ impl Text {
     /// A text that is cut wherever the mark stands.
     #[must_use]
     pub fn cut(text: &str, mark: &str) -> Self {
-        Self {
-            pieces: text
-                .split(mark)
-                .map(|piece| Bytes::copy_from_slice(piece.as_bytes()))
-                .collect(),
+        let pieces: Vec<Bytes> = text
+            .split(mark)
+            .map(|piece| Bytes::copy_from_slice(piece.as_bytes()))
+            .collect();
+        match pieces.as_slice() {
+            [whole] => Self::whole(whole.clone()),
+            _ => Self {
+                pieces,
+                digest: None,
+            },
         }
     }
 
@@ -59,6 +67,12 @@ impl Text {
     #[must_use]
     pub fn has_base_url(&self) -> bool {
         self.pieces.len() > 1
+    }
+
+    /// The digest of the text, which is known as long as no base URL stands in it.
+    #[must_use]
+    pub fn digest(&self) -> Option<BodyDigest> {
+        self.digest
     }
 
     /// The text with the base URL in its places; without one, the bytes are shared and not copied.
@@ -212,6 +226,17 @@ impl ConfigDir {
             format!("{base}/config/<config_dir>")
         } else {
             format!("{base}/config/{}", self.id)
+        }
+    }
+}
+
+impl Config {
+    /// The digest of what is sent, where it is the same for everybody.
+    #[must_use]
+    pub fn digest(&self) -> Option<BodyDigest> {
+        match &self.body {
+            Body::Fixed(text) => text.digest(),
+            Body::Rendered(_) => None,
         }
     }
 }

@@ -7,8 +7,9 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::{BuildHasher as _, Hash as _, Hasher as _};
 
+use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 
 use crate::label::{Entry, Identity, Labels};
@@ -157,6 +158,9 @@ impl Index {
         };
         for identity in Identity::ALL {
             let values = &self.named[identity as usize];
+            if values.is_empty() {
+                continue;
+            }
             for (position, value) in labels.identities(identity).enumerate() {
                 let (hits, crowds) = values.stands(value);
                 for hit in hits {
@@ -341,6 +345,10 @@ impl Values {
         Self { unique, shared }
     }
 
+    fn is_empty(&self) -> bool {
+        self.unique.is_empty() && self.shared.is_empty()
+    }
+
     /// The hashes that lead to more places than this.
     pub(super) fn crowded(&self, limit: usize) -> impl Iterator<Item = u64> {
         let crowded = self.shared.iter();
@@ -523,10 +531,12 @@ pub(super) fn for_each_combination(rule: &Rule, mut each: impl FnMut(u64)) {
     }
 }
 
+/// A hash for these tables alone.
+///
+/// Its seed is fixed, but so is what is in the tables: only a commit can put something there, and every hit is compared in
+/// full. Whatever a machine sends, it meets what stands in the repository at one hash and nothing else.
 pub(super) fn hash_of<'a>(values: impl Iterator<Item = &'a str>) -> u64 {
-    // The keys of this hash are fixed, but so is what is in the tables: only a commit can put something there, and every
-    // hit is compared in full.
-    let mut hasher = DefaultHasher::new();
+    let mut hasher = FixedState::default().build_hasher();
     for value in values {
         value.hash(&mut hasher);
     }

@@ -26,6 +26,16 @@ pub(super) fn escape(state: &mut State<'_, '_>, value: Value) -> Result<Value, E
     Ok(Value::from_safe_string(escaped))
 }
 
+/// A label as it stands in such a text.
+pub(super) fn push_escaped(kind: Kind, text: &str, out: &mut String) {
+    match kind {
+        Kind::Script if text.bytes().all(is_script_byte) => out.push_str(text),
+        Kind::Script => out.push_str(&percent_encoded(text, is_script_byte)),
+        Kind::Json => out.push_str(&json_content(text)),
+        Kind::Other => out.push_str(text),
+    }
+}
+
 /// The bytes that mean nothing to iPXE, wherever they stand in a script.
 fn is_script_byte(byte: u8) -> bool {
     is_unreserved(byte) || matches!(byte, b':' | b'@' | b'/' | b'+' | b',' | b'=')

@@ -20,6 +20,7 @@ pub mod limits;
 mod names;
 mod older;
 mod operators;
+mod plain;
 mod problem;
 mod resolve;
 mod rewrite;
@@ -42,6 +43,7 @@ use crate::label::Labels;
 use crate::secret::Secret;
 use crate::tree::RepoPath;
 use fault::Location;
+use plain::Plain;
 pub use problem::{IncludeError, Place, Problem, ProblemKind};
 use rewrite::Origins;
 use run::{Printed, Root, Shape};
@@ -192,6 +194,8 @@ pub struct Template {
     order: Vec<usize>,
     origins: Vec<Origins>,
     shape: Arc<Shape>,
+    /// The pieces of a template that does nothing but print.
+    plain: Option<Plain>,
 }
 
 /// Reads, checks and compiles a template.
@@ -206,7 +210,7 @@ pub fn parse(
     lookup: &dyn Fn(&RepoPath) -> Result<Arc<str>, IncludeError>,
 ) -> Result<Template, Vec<Problem>> {
     let mut facts = unit::load(source, scope, lookup);
-    let plain = resolve::resolve(&mut facts, scope);
+    let plain_configs = resolve::resolve(&mut facts, scope);
     if !facts.problems.is_empty() {
         return Err(sorted(facts.problems));
     }
@@ -221,8 +225,10 @@ pub fn parse(
         labels: names(&mut facts.label_keys.keys()).into(),
         label_keys: facts.label_keys.values().cloned().collect(),
         configs: names(&mut facts.usage.configs.iter()).into(),
-        plain: names(&mut plain.iter()).into(),
+        plain: names(&mut plain_configs.iter()).into(),
     };
+    let compiled = environment.get_template("0").ok();
+    let plain = compiled.and_then(|template| Plain::of(template.source(), &shape));
     let mut indexed: Vec<(usize, Source)> = facts
         .files
         .into_iter()
@@ -244,6 +250,7 @@ pub fn parse(
         order,
         origins,
         shape: Arc::new(shape),
+        plain,
     })
 }
 
@@ -304,6 +311,15 @@ impl Template {
     /// # Errors
     /// The first thing that cannot be printed, looked up or done within the limits, with its place.
     pub fn render(&self, kind: Kind, context: &Context<'_>) -> Result<String, Problem> {
+        let plain = self.plain.as_ref();
+        if let Some(text) = plain.and_then(|plain| plain.render(kind, context)) {
+            debug_assert_eq!(self.interpret(kind, context).as_ref(), Ok(&text));
+            return Ok(text);
+        }
+        self.interpret(kind, context)
+    }
+
+    fn interpret(&self, kind: Kind, context: &Context<'_>) -> Result<String, Problem> {
         let root = Root::new(&self.shape, kind, context);
         let mut printed = Printed::default();
         let rendered = self.environment.get_template("0").and_then(|template| {

@@ -4,6 +4,7 @@ mod bounds;
 mod echo;
 mod labels;
 mod language;
+mod plain;
 mod problems;
 mod properties;
 mod secrets;

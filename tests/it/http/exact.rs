@@ -7,7 +7,7 @@ use super::{Server, TREE, settings};
 use crate::support::fixture;
 use crate::support::http::Response;
 use gitboot::http::{Limits, Settings, boot_script};
-use gitboot::id::entity_tag;
+use gitboot::id::BodyDigest;
 use gitboot::label::{FixedLabels, Labels};
 use gitboot::render::BaseUrl;
 
@@ -50,7 +50,7 @@ impl Expected {
     }
 
     fn tagged(self) -> Self {
-        let tag = entity_tag(&self.body);
+        let tag = BodyDigest::of(&self.body).entity_tag();
         self.with("etag", &tag)
     }
 
@@ -327,7 +327,7 @@ fn a_config_is_sent_again_only_when_it_changed() {
     ];
     for (target, body, cache) in cases {
         let expected = known(body, cache);
-        let tag = entity_tag(body.as_bytes());
+        let tag = BodyDigest::of(body.as_bytes()).entity_tag();
         let lists = [
             tag.clone(),
             format!("W/{tag}"),

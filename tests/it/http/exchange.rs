@@ -4,14 +4,14 @@ use std::time::{Duration, Instant};
 
 use super::exact::published;
 use super::{Server, settings};
-use gitboot::id::entity_tag;
+use gitboot::id::BodyDigest;
 
 #[test]
 fn requests_may_follow_each_other_without_waiting() {
     let (server, ids) = published(settings());
     let mut client = server.connect();
     let host = "Host: boot.example\r\n";
-    let tag = entity_tag(b"hello\n");
+    let tag = BodyDigest::of(b"hello\n").entity_tag();
     let motd = format!("/config/{}", ids.motd);
     let round = format!(
         "GET {motd} HTTP/1.1\r\n{host}\r\n\
