@@ -38,6 +38,9 @@ const UNWANTED_TIME: Duration = Duration::from_secs(5);
 /// next ones to other threads.
 const TAKEN_AT_ONCE: usize = 8;
 
+/// How often a thread looks whether the last connection has ended, once there are no new ones.
+const END_PAUSE: Duration = Duration::from_millis(50);
+
 /// How long the accept loop rests when the system has no more files or memory for another connection.
 const EXHAUSTED_PAUSE: Duration = Duration::from_millis(200);
 
@@ -188,7 +191,10 @@ impl Door {
     /// Waits until the door is closed and no connection is left.
     pub(super) async fn ended(&self) {
         closed(&mut self.closing.subscribe()).await;
-        self.empty().await;
+        // Who waits for permits takes some, and then the rest could not be counted.
+        while self.connections() > 0 {
+            tokio::time::sleep(END_PAUSE).await;
+        }
     }
 
     /// Waits until no connection is left.
