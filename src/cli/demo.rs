@@ -63,7 +63,10 @@ pub(super) fn run(args: &Args, vars: &[(OsString, OsString)]) -> anyhow::Result<
         &args.process,
         settings,
         source,
-        compile::Options::default(),
+        compile::Options {
+            boot_script: args.boot.boot_script.clone(),
+            ..compile::Options::default()
+        },
         |addresses| {
             let text = banner(&repository, is_new, addresses, args.interval);
             std::io::stdout()

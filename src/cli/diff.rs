@@ -108,6 +108,7 @@ impl Args {
         let options = compile::Options {
             allow_empty: self.allow_empty,
             budget: self.limits.budget(),
+            boot_script: None,
         };
         let tree = self.tree(asked, &self.dir)?;
         let manifests = manifest::parse(&tree, options.budget);

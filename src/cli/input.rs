@@ -61,11 +61,22 @@ impl Input {
         Ok(self.load()?.compile())
     }
 
+    /// The same for a server that takes its first script from this file.
+    pub(super) fn compile_with(
+        &self,
+        boot_script: Option<&RepoPath>,
+    ) -> anyhow::Result<(Option<Snapshot>, Diagnostics)> {
+        let mut loaded = self.load()?;
+        loaded.options.boot_script = boot_script.cloned();
+        Ok(loaded.compile())
+    }
+
     /// Reads without compiling.
     pub(super) fn load(&self) -> anyhow::Result<Loaded> {
         let options = compile::Options {
             allow_empty: self.allow_empty,
             budget: self.limits.budget(),
+            boot_script: None,
         };
         let tree = self.tree()?;
         let manifests = manifest::parse(&tree, options.budget);

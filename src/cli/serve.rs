@@ -99,6 +99,9 @@ pub(super) struct Boot {
     /// A label to add to every request, over what the machine says; repeatable, no identity keys
     #[arg(long, value_name = "KEY=VALUE")]
     label: Vec<String>,
+    /// A file of the repository, below --path, that /boot.ipxe answers with byte for byte, in place of the built-in script
+    #[arg(long, value_name = "FILE", value_parser = boot_script)]
+    pub(super) boot_script: Option<RepoPath>,
     /// How often /boot.ipxe asks before it goes on to the next boot device, over about 5 min by default; 0 for ever
     #[arg(long = "boot-attempts", value_name = "COUNT", default_value_t = 10)]
     attempts: u32,
@@ -181,6 +184,7 @@ pub(super) fn run(args: &Args, vars: &[(OsString, OsString)]) -> anyhow::Result<
     let options = compile::Options {
         allow_empty: repository.allow_empty,
         budget: tree_limits.budget(),
+        boot_script: boot.boot_script.clone(),
     };
     start(process, settings, source, options, |_| Ok(()))
 }
@@ -336,6 +340,13 @@ pub(super) fn served_root(text: &str) -> Result<Option<RepoPath>, Misuse> {
     let path = RepoPath::parse(text);
     path.map(Some)
         .map_err(|error| Misuse(format!("--path: {error}")))
+}
+
+/// The file with the first script; its path may begin at the served root.
+pub(super) fn boot_script(text: &str) -> Result<RepoPath, String> {
+    let text = text.strip_prefix("./").unwrap_or(text);
+    let text = text.strip_prefix('/').unwrap_or(text);
+    RepoPath::parse(text).map_err(|error| format!("{error}; name a file below the served folder"))
 }
 
 /// The folder for state; `None` keeps everything in memory. systemd may give several folders, of which the first is ours.

@@ -6,7 +6,9 @@ use clap::ValueEnum;
 
 use super::Outcome;
 use super::input::Input;
+use super::serve::boot_script;
 use crate::snapshot::Snapshot;
+use crate::tree::RepoPath;
 
 /// Every flag of `validate`.
 #[derive(Debug, clap::Args)]
@@ -21,6 +23,9 @@ pub(super) struct Args {
     /// Let warnings count as errors
     #[arg(long)]
     strict: bool,
+    /// Check this file too, as a server does that has the same flag
+    #[arg(long, value_name = "FILE", value_parser = boot_script)]
+    boot_script: Option<RepoPath>,
     // Last, since the heading of its limits would cover whatever follows.
     #[command(flatten)]
     input: Input,
@@ -36,7 +41,7 @@ enum Format {
 
 /// Checks, says what is wrong, and says so in the exit code.
 pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
-    let (snapshot, diagnostics) = args.input.compile()?;
+    let (snapshot, diagnostics) = args.input.compile_with(args.boot_script.as_ref())?;
     let bad = diagnostics.error_count() > 0 || (args.strict && diagnostics.warning_count() > 0);
     let document = match args.format {
         Format::Human => None,
