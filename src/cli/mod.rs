@@ -16,6 +16,7 @@ mod render;
 mod schema;
 mod serve;
 mod table;
+mod tftp;
 mod units;
 mod validate;
 

@@ -11,6 +11,7 @@ use clap::ValueEnum;
 
 use super::credentials::Credentials;
 use super::limits::TreeLimits;
+use super::tftp::Tftp;
 use super::units::{address, duration, interval, memory, positive_duration};
 use super::{Misuse, Outcome};
 use crate::compile;
@@ -42,6 +43,8 @@ pub(super) struct Args {
     credentials: Credentials,
     #[command(flatten)]
     boot: Boot,
+    #[command(flatten)]
+    tftp: Tftp,
     #[command(flatten)]
     process: Process,
     #[command(flatten)]
@@ -175,11 +178,12 @@ pub(super) fn run(args: &Args, vars: &[(OsString, OsString)]) -> anyhow::Result<
         repository,
         credentials,
         boot,
+        tftp,
         process,
         tree_limits,
         http_limits,
     } = args;
-    let settings = settings(boot, process, http_limits, repository.interval)?;
+    let settings = settings(boot, tftp, process, http_limits, repository.interval)?;
     let source = source_settings(repository, credentials, tree_limits, vars)?;
     let options = compile::Options {
         allow_empty: repository.allow_empty,
@@ -221,6 +225,7 @@ pub(super) fn start(
 /// What the flags tell the server.
 pub(super) fn settings(
     boot: &Boot,
+    tftp: &Tftp,
     process: &Process,
     http_limits: &HttpLimits,
     interval: Duration,
@@ -248,6 +253,7 @@ pub(super) fn settings(
             max_connections: http_limits.max_connections,
             max_connections_per_address: http_limits.max_connections_per_address,
         },
+        tftp: tftp.settings(),
     })
 }
 

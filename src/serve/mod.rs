@@ -1,6 +1,7 @@
 //! The composition root: bind, wire, spawn, drain.
 
 mod files;
+mod tftp;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -17,6 +18,9 @@ use crate::poll::{Build, Desired, Poke, Poller};
 use crate::publish::Publisher;
 use crate::render::BaseUrl;
 use crate::state::State;
+use crate::tftp::{Hatch, Listener as TftpListener};
+
+pub use tftp::Tftp;
 
 /// Everything that a server is told.
 #[derive(Clone, Debug)]
@@ -45,6 +49,8 @@ pub struct Settings {
     pub drain: Duration,
     /// What connections may take.
     pub limits: Limits,
+    /// TFTP for the first stage.
+    pub tftp: Tftp,
 }
 
 /// Where the desired state comes from and what makes a snapshot of it.
@@ -63,6 +69,7 @@ pub struct Wiring {
 pub struct Server {
     settings: Settings,
     listeners: Vec<Listener>,
+    tftp_listeners: Vec<TftpListener>,
     signals: Signals,
 }
 
@@ -74,10 +81,12 @@ impl Server {
     pub fn bind(settings: Settings) -> anyhow::Result<Self> {
         let signals = Signals::new().context("cannot take over the process's signals")?;
         let listeners = http::bind(&settings.listen)?;
-        files::allow(settings.limits.max_connections);
+        let tftp_listeners = tftp::bind(&settings.tftp)?;
+        files::allow(settings.limits.max_connections + tftp::files(&settings.tftp));
         Ok(Self {
             settings,
             listeners,
+            tftp_listeners,
             signals,
         })
     }
@@ -96,6 +105,7 @@ impl Server {
         let Self {
             settings,
             listeners,
+            tftp_listeners,
             mut signals,
         } = self;
         let draining = Arc::new(AtomicBool::new(false));
@@ -113,10 +123,12 @@ impl Server {
             Arc::new(route_settings(&settings, &poke, &draining)),
         );
         let door = Door::new(settings.limits, settings.access.trusted_proxies.clone());
+        let addresses: Vec<SocketAddr> = listeners.iter().map(Listener::address).collect();
         for listener in listeners {
             tracing::info!("listening on http://{}", listener.address());
             tokio::spawn(Arc::clone(&door).serve(listener, service.clone()));
         }
+        let hatch = tftp::start(tftp_listeners, &settings, addresses);
         let (stop, stopping) = watch::channel(false);
         tokio::spawn(poller.run(stopping));
 
@@ -127,7 +139,7 @@ impl Server {
             Ending::Interrupt => Duration::ZERO,
         };
         let drained = tokio::select! {
-            () = drain(&door, delay, settings.drain) => Ok(()),
+            () = drain(&door, &hatch, delay, settings.drain) => Ok(()),
             _ = signals.end(None) => Err(anyhow::anyhow!("ended by a second signal before the drain was over")),
         };
         stop.send_replace(true);
@@ -151,7 +163,7 @@ fn route_settings(settings: &Settings, poke: &Poke, draining: &Arc<AtomicBool>) 
 }
 
 /// Lets load balancers see `/ready` say no while connections are still taken, then closes the door.
-async fn drain(door: &Door, delay: Duration, time: Duration) {
+async fn drain(door: &Door, hatch: &Hatch, delay: Duration, time: Duration) {
     if delay.is_zero() {
         tracing::info!("draining, no new connections are taken");
     } else {
@@ -159,9 +171,12 @@ async fn drain(door: &Door, delay: Duration, time: Duration) {
     }
     tokio::time::sleep(delay).await;
     door.close();
-    if tokio::time::timeout(time, door.empty()).await.is_err() {
+    hatch.close();
+    let empty = async { tokio::join!(door.empty(), hatch.empty()) };
+    if tokio::time::timeout(time, empty).await.is_err() {
         tracing::warn!(
             connections = door.connections(),
+            transfers = hatch.transfers(),
             "the drain took too long, so connections are cut"
         );
     }
