@@ -30,6 +30,7 @@ mod signed;
 mod source;
 mod state;
 mod support;
+mod tftp;
 mod unwritable;
 mod values;
 mod yaml;
