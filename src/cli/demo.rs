@@ -73,7 +73,7 @@ pub(super) fn run(args: &Args, vars: &[(OsString, OsString)]) -> anyhow::Result<
         settings,
         source,
         compile::Options {
-            boot_script: args.boot.boot_script.clone(),
+            boot_script: args.boot.script.clone(),
             ..compile::Options::default()
         },
         |addresses| {

@@ -103,8 +103,8 @@ pub(super) struct Boot {
     #[arg(long, value_name = "KEY=VALUE")]
     label: Vec<String>,
     /// A file of the repository, below --path, that /boot.ipxe answers with byte for byte, in place of the built-in script
-    #[arg(long, value_name = "FILE", value_parser = boot_script)]
-    pub(super) boot_script: Option<RepoPath>,
+    #[arg(long = "boot-script", value_name = "FILE", value_parser = boot_script)]
+    pub(super) script: Option<RepoPath>,
     /// How often /boot.ipxe asks before it goes on to the next boot device, over about 5 min by default; 0 for ever
     #[arg(long = "boot-attempts", value_name = "COUNT", default_value_t = 10)]
     attempts: u32,
@@ -188,7 +188,7 @@ pub(super) fn run(args: &Args, vars: &[(OsString, OsString)]) -> anyhow::Result<
     let options = compile::Options {
         allow_empty: repository.allow_empty,
         budget: tree_limits.budget(),
-        boot_script: boot.boot_script.clone(),
+        boot_script: boot.script.clone(),
     };
     start(process, settings, source, options, |_| Ok(()))
 }

@@ -10,6 +10,10 @@ use crate::tftp;
 /// TFTP for the first stage.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "TFTP")]
+#[expect(
+    clippy::struct_field_names,
+    reason = "clap tells flags apart by these names, and HTTP has some of them"
+)]
 pub(super) struct Tftp {
     /// An address to listen on for TFTP, which is off by default; repeatable. The port is 69 unless it is written
     #[arg(long, value_name = "ADDRESS", value_parser = tftp_address)]
@@ -18,7 +22,11 @@ pub(super) struct Tftp {
     #[arg(long, value_name = "DIR")]
     tftp_root: Option<PathBuf>,
     /// The number of transfers at once; more wait
-    #[arg(long, value_name = "COUNT", default_value_t = tftp::Limits::default().max_transfers)]
+    #[arg(
+        long,
+        value_name = "COUNT",
+        default_value_t = tftp::Limits::default().max_transfers
+    )]
     tftp_max_transfers: usize,
     /// The number of transfers at once for one address; more wait
     #[arg(

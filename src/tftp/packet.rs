@@ -223,11 +223,11 @@ mod tests {
         };
         let cases: [(&[u8], Asked); 9] = [
             (
-                b"\0\x01boot.ipxe\0octet\0blksize\01432\0tsize\00\0",
+                b"\0\x01boot.ipxe\0octet\0blksize\x001432\0tsize\x000\0",
                 read("boot.ipxe", Mode::Octet, ipxe),
             ),
             (
-                b"\0\x01/a\0OCTET\0WindowSize\04\0BLKSIZE\01432\0tsize\00\0timeout\03\0\0\0\0",
+                b"\0\x01/a\0OCTET\0WindowSize\x004\0BLKSIZE\x001432\0tsize\x000\0timeout\x003\0\0\0\0",
                 read("/a", Mode::Octet, all),
             ),
             (
@@ -235,7 +235,7 @@ mod tests {
                 read("a", Mode::Netascii, Options::default()),
             ),
             (
-                b"\0\x01a\0octet\0odd\01\0blksize\0512\0blksize\01024\0",
+                b"\0\x01a\0octet\0odd\x001\0blksize\x00512\0blksize\x001024\0",
                 read("a", Mode::Octet, one),
             ),
             (
@@ -301,7 +301,7 @@ mod tests {
         assert_eq!(error(Code::NotFound, "no\0pe"), b"\0\x05\0\x01nope\0");
         assert_eq!(
             oack(&[("blksize", 1432), ("tsize", 0)]),
-            b"\0\x06blksize\01432\0tsize\00\0"
+            b"\0\x06blksize\x001432\0tsize\x000\0"
         );
     }
 
