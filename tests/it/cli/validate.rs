@@ -259,9 +259,6 @@ fn the_first_script_is_checked_as_a_server_with_the_same_flag_does() {
     let expected = "\
 boot.ipxe:1:1: error[not-a-script]: the first script does not start with `#!ipxe` and a newline
   |
-1 | #!/bin/sh
-  | ^
-  |
   = note: `--boot-script` names it: every machine would get it from `/boot.ipxe`, byte for byte
   = note: iPXE on BIOS machines executes anything else as machine code
   = help: make `#!ipxe` the very first line, with nothing before it
@@ -270,7 +267,8 @@ error: 1 error in 1 file
     assert_eq!(validate(Some("#!/bin/sh\n")), ran(2, "", expected));
     let expected = "\
 error[file-not-found]: `boot.ipxe` does not exist in this revision, and `--boot-script` names it
-  = note: `--boot-script` names a file below the served root, which `/boot.ipxe` then answers with
+ |
+ = note: `--boot-script` names a file below the served root, which `/boot.ipxe` then answers with
 error: 1 error
 ";
     assert_eq!(validate(None), ran(2, "", expected));
