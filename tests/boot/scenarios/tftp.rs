@@ -1,5 +1,6 @@
 //! The first stage over TFTP: a ROM's iPXE loads Debian's iPXE from the server, and that one the way to HTTP.
 
+use std::net::TcpListener;
 use std::path::Path;
 
 use super::chain::boots;
@@ -21,13 +22,7 @@ pub(super) fn uefi(stage: &Stage, report: &Report) {
 }
 
 /// DHCP names one file, whoever asks: QEMU's knows no user classes. So that file says something else the second time.
-fn first_stage(
-    stage: &Stage,
-    report: &Report,
-    firmware: Firmware,
-    loader: &str,
-    own_script: &str,
-) {
+fn first_stage(stage: &Stage, report: &Report, firmware: Firmware, loader: &str, own_script: &str) {
     let root = tempfile::tempdir().unwrap();
     let at = |name: &str| root.path().join(name);
     std::fs::copy(Path::new("/usr/lib/ipxe").join(loader), at(loader)).unwrap();
@@ -37,7 +32,12 @@ fn first_stage(
     let who = assignment("blue", &format!("machines: [{{mac: \"{MAC}\"}}]"));
     let site = Site::new(report, &[("blue.yaml", &profile), ("who.yaml", &who)]);
     let folder = root.path().display().to_string();
-    let more = ["--tftp-listen", "127.0.0.1:0", "--tftp-root", &folder];
+    // The address that is asked is this machine's loopback, where no booted Linux finds anybody but itself.
+    let http = format!("127.0.0.1:{}", free_port());
+    let external = http.replace("127.0.0.1", HOST);
+    let external = format!("http://{external}");
+    let tftp = ["--tftp-listen", "127.0.0.1:0", "--tftp-root", &folder];
+    let more = [&["--listen", &http, "--external-url", &external], &tftp[..]].concat();
     let mut server = Server::start(&site.path(), &more, report);
     let line = server.line_with("listening on tftp://");
     let (_, port) = line.rsplit_once(':').unwrap();
@@ -55,6 +55,12 @@ fn first_stage(
     machine.line_with(&format!("{own_script}... ok"));
     let line = server.line_with(&format!("file=\"{own_script}\""));
     assert!(line.contains("status=200"), "{line}");
-    machine.line_with("for boot.ipxe, attempt 1 of 10");
+    machine.line_with(&format!("asking {external} for boot.ipxe, attempt 1 of 10"));
     boots(&machine, &mut server, "blue", CONFIG);
+}
+
+/// A port that nobody listens on.
+fn free_port() -> u16 {
+    let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+    socket.local_addr().unwrap().port()
 }
