@@ -8,10 +8,10 @@
 //! | room | may look into | foreign crates that live only here |
 //! |---|---|---|
 //! | `main` | `cli` | |
-//! | `cli/` | `diff`, `explain`, `serve`, `poll`, `http`, `publish`, `source`, `state`, `observe`, `import`, `manifest`, `compile`, `diagnostic`, `keyring`, `snapshot`, `render`, `label`, `tree` | `clap`, `clap_complete`, `include_dir` |
+//! | `cli/` | `diff`, `explain`, `serve`, `poll`, `http`, `tftp`, `publish`, `source`, `state`, `observe`, `import`, `manifest`, `compile`, `diagnostic`, `keyring`, `snapshot`, `render`, `label`, `tree` | `clap`, `clap_complete`, `include_dir` |
 //! | `diff/` | `snapshot`, `render`, `template`, `label`, `id`, `tree` | `similar` |
 //! | `explain/` | `compile`, `render`, `diagnostic`, `snapshot`, `label`, `tree` | |
-//! | `serve/` | `poll`, `http`, `publish`, `source`, `state`, `keyring`, `observe`, `manifest`, `compile`, `label`, `render`, `tree` | `rustix` |
+//! | `serve/` | `poll`, `http`, `tftp`, `publish`, `source`, `state`, `keyring`, `observe`, `manifest`, `compile`, `label`, `render`, `tree` | `rustix` |
 //! | `poll/` | `source`, `state`, `keyring`, `compile`, `publish`, `diagnostic`, `snapshot`, `observe`, `tree` | `rand` |
 //! | `source/` | `tree` | `gix`, `httpdate`, `jiff`, `reqwest`, `ring`, `rustls`, `ssh_key` |
 //! | `keyring` | `compile`, `manifest`, `diagnostic`, `id`, `secret`, `tree` | |
@@ -29,6 +29,7 @@
 //! | `render` | `snapshot`, `template`, `label`, `id`, `secret`, `tree` | |
 //! | `publish/` | `snapshot`, `id`, `diagnostic`, `tree` | `arc_swap` |
 //! | `http/` | `publish`, `render`, `snapshot`, `label`, `id`, `observe`, `poll`, `tree` | `warp`, `hyper`, `hyper_util`, `http_body_util`, `ipnet`, `rustls`, `socket2`, `tokio_rustls`, `x509_parser` |
+//! | `tftp/` | `observe` | `nix`, `socket2` |
 //! | `observe/` | `label` | `tracing_subscriber` |
 //!
 //! What holds everywhere:
@@ -67,4 +68,5 @@ pub mod snapshot;
 pub mod source;
 pub mod state;
 pub mod template;
+pub mod tftp;
 pub mod tree;

@@ -11,6 +11,7 @@ use anyhow::Context as _;
 use include_dir::{Dir, DirEntry};
 
 use super::serve::{self, Boot, HttpLimits, Process};
+use super::tftp::Tftp;
 use super::units::interval;
 use super::{Misuse, Outcome};
 use crate::compile;
@@ -38,6 +39,8 @@ pub(super) struct Args {
     #[command(flatten)]
     boot: Boot,
     #[command(flatten)]
+    tftp: Tftp,
+    #[command(flatten)]
     process: Process,
     #[command(flatten)]
     http_limits: HttpLimits,
@@ -55,7 +58,13 @@ pub(super) fn run(args: &Args, vars: &[(OsString, OsString)]) -> anyhow::Result<
         .to_string_lossy()
         .parse()
         .map_err(|error| Misuse(format!("--state-dir: {error}")))?;
-    let settings = serve::settings(&args.boot, &args.process, &args.http_limits, args.interval)?;
+    let settings = serve::settings(
+        &args.boot,
+        &args.tftp,
+        &args.process,
+        &args.http_limits,
+        args.interval,
+    )?;
     let source = source::Settings {
         state_dir: Some(state),
         ..source::Settings::new(url)
@@ -64,7 +73,10 @@ pub(super) fn run(args: &Args, vars: &[(OsString, OsString)]) -> anyhow::Result<
         &args.process,
         settings,
         source,
-        compile::Options::default(),
+        compile::Options {
+            boot_script: args.boot.script.clone(),
+            ..compile::Options::default()
+        },
         |budget| {
             let keyring = Keyring::open(KeyFiles::default(), budget, compile::Secrets::None);
             keyring.map_err(|error| Misuse(error.to_string()))

@@ -111,6 +111,7 @@ impl Args {
             // A secret is no part of the repository, and what it is belongs into no report.
             secrets: Secrets::Unknown,
             id_key: None,
+            boot_script: None,
         };
         let tree = self.tree(asked, &self.dir)?;
         let manifests = manifest::parse(&tree, options.budget);

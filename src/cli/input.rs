@@ -53,6 +53,12 @@ pub(super) struct Loaded {
 }
 
 impl Loaded {
+    /// The same for a server that takes its first script from this file.
+    pub(super) fn with_boot_script(mut self, boot_script: Option<RepoPath>) -> Self {
+        self.options.boot_script = boot_script;
+        self
+    }
+
     /// Compiles what was read.
     pub(super) fn compile(&self) -> (Option<Snapshot>, Diagnostics) {
         compile(&self.tree, &self.manifests, &self.options)
@@ -77,6 +83,7 @@ impl Input {
         let options = compile::Options {
             allow_empty: self.allow_empty,
             budget: self.limits.budget(),
+            boot_script: None,
             id_key: keyring.id_key().cloned(),
             secrets: keyring.secrets().clone(),
         };

@@ -17,6 +17,7 @@ mod schema;
 mod secrets;
 mod serve;
 mod table;
+mod tftp;
 mod tls;
 mod units;
 mod validate;

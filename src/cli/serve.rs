@@ -12,6 +12,7 @@ use clap::ValueEnum;
 use super::credentials::Credentials;
 use super::limits::TreeLimits;
 use super::secrets::SecretFiles;
+use super::tftp::Tftp;
 use super::tls::Tls;
 use super::units::{address, duration, interval, memory, positive_duration};
 use super::{Misuse, Outcome};
@@ -49,6 +50,8 @@ pub(super) struct Args {
     boot: Boot,
     #[command(flatten)]
     tls: Tls,
+    #[command(flatten)]
+    tftp: Tftp,
     #[command(flatten)]
     process: Process,
     #[command(flatten)]
@@ -106,6 +109,9 @@ pub(super) struct Boot {
     /// A label to add to every request, over what the machine says; repeatable, no identity keys
     #[arg(long, value_name = "KEY=VALUE")]
     label: Vec<String>,
+    /// A file of the repository, below --path, that /boot.ipxe answers with byte for byte, in place of the built-in script
+    #[arg(long = "boot-script", value_name = "FILE", value_parser = boot_script)]
+    pub(super) script: Option<RepoPath>,
     /// How often /boot.ipxe asks before it goes on to the next boot device, over about 5 min by default; 0 for ever
     #[arg(long = "boot-attempts", value_name = "COUNT", default_value_t = 10)]
     attempts: u32,
@@ -184,18 +190,20 @@ pub(super) fn run(args: &Args, vars: &[(OsString, OsString)]) -> anyhow::Result<
         secrets,
         boot,
         tls,
+        tftp,
         process,
         tree_limits,
         http_limits,
     } = args;
     let settings = Settings {
         tls: tls.settings()?,
-        ..settings(boot, process, http_limits, repository.interval)?
+        ..settings(boot, tftp, process, http_limits, repository.interval)?
     };
     let source = source_settings(repository, credentials, tree_limits, vars)?;
     let options = compile::Options {
         allow_empty: repository.allow_empty,
         budget: tree_limits.budget(),
+        boot_script: boot.script.clone(),
         ..compile::Options::default()
     };
     let keyring = |budget| secrets.open(budget, Secrets::None);
@@ -244,6 +252,7 @@ fn or_misuse(error: anyhow::Error) -> anyhow::Error {
 /// What the flags tell the server.
 pub(super) fn settings(
     boot: &Boot,
+    tftp: &Tftp,
     process: &Process,
     http_limits: &HttpLimits,
     interval: Duration,
@@ -273,6 +282,7 @@ pub(super) fn settings(
             max_connections: http_limits.max_connections,
             max_connections_per_address: http_limits.max_connections_per_address,
         },
+        tftp: tftp.settings(),
     })
 }
 
@@ -379,6 +389,13 @@ pub(super) fn served_root(text: &str) -> Result<Option<RepoPath>, Misuse> {
     let path = RepoPath::parse(text);
     path.map(Some)
         .map_err(|error| Misuse(format!("--path: {error}")))
+}
+
+/// The file with the first script; its path may begin at the served root.
+pub(super) fn boot_script(text: &str) -> Result<RepoPath, String> {
+    let text = text.strip_prefix("./").unwrap_or(text);
+    let text = text.strip_prefix('/').unwrap_or(text);
+    RepoPath::parse(text).map_err(|error| format!("{error}; name a file below the served folder"))
 }
 
 /// The folder for state; `None` keeps everything in memory. systemd may give several folders, of which the first is ours.

@@ -71,6 +71,22 @@ pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
     parsed.ok_or_else(|| "addresses look like `127.0.0.1:8080`, `[::]:8080` or `:8080`".to_owned())
 }
 
+/// The port of TFTP.
+const TFTP_PORT: u16 = 69;
+
+/// The same for TFTP, where an address alone means the usual port: `10.0.0.1`, `[::]`, or `::`.
+pub(super) fn tftp_address(text: &str) -> Result<SocketAddr, String> {
+    let text = text.trim();
+    let bare = text
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'));
+    match bare.unwrap_or(text).parse() {
+        Ok(ip) => Ok(SocketAddr::new(ip, TFTP_PORT)),
+        Err(_) => address(text)
+            .map_err(|_| "addresses look like `10.0.0.1`, `[::]:69` or `:69`".to_owned()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -108,6 +124,22 @@ mod tests {
             "18446744073709551615k",
         ] {
             assert!(bytes(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn tftp_has_a_port_of_its_own() {
+        for (text, expected) in [
+            ("10.0.0.1", "10.0.0.1:69"),
+            ("[::]", "[::]:69"),
+            ("::1", "[::1]:69"),
+            (":1069", "[::]:1069"),
+            ("127.0.0.1:0", "127.0.0.1:0"),
+        ] {
+            assert_eq!(tftp_address(text), Ok(expected.parse().unwrap()), "{text}");
+        }
+        for text in ["", "69", "localhost", "10.0.0.1:x", "[10.0.0.1"] {
+            assert!(tftp_address(text).is_err(), "{text}");
         }
     }
 

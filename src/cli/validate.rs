@@ -5,9 +5,11 @@ use std::io::Write as _;
 use clap::ValueEnum;
 
 use super::input::Input;
+use super::serve::boot_script;
 use super::{Misuse, Outcome, secrets};
 use crate::compile::Secrets;
 use crate::snapshot::Snapshot;
+use crate::tree::RepoPath;
 
 /// Every flag of `validate`.
 #[derive(Debug, clap::Args)]
@@ -25,6 +27,9 @@ pub(super) struct Args {
     /// The names of the secrets that configs may use, where the secrets themselves are not: db.password,token
     #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
     secret_names: Vec<String>,
+    /// Check this file too, as a server does that has the same flag
+    #[arg(long, value_name = "FILE", value_parser = boot_script)]
+    boot_script: Option<RepoPath>,
     // Last, since the heading of its limits would cover whatever follows.
     #[command(flatten)]
     input: Input,
@@ -48,7 +53,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
         let words = "`--secret-names` is for where the secrets themselves are not: leave it or `--secret-values-file` out";
         return Err(Misuse(words.to_owned()).into());
     }
-    let (snapshot, diagnostics) = args.input.load_without_ids(known)?.compile();
+    let loaded = args.input.load_without_ids(known)?;
+    let (snapshot, diagnostics) = loaded.with_boot_script(args.boot_script.clone()).compile();
     let bad = diagnostics.error_count() > 0 || (args.strict && diagnostics.warning_count() > 0);
     let document = match args.format {
         Format::Human => None,

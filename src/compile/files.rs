@@ -64,6 +64,24 @@ impl<'t> Files<'t> {
         Err(Box::new(problem))
     }
 
+    /// The file that takes the place of the built-in first script.
+    pub(super) fn boot_script(&self, path: &RepoPath) -> Result<Bytes, Box<Diagnostic>> {
+        let at = Location::of_file(path);
+        let spoiled = self.name(path);
+        Err(Box::new(match self.tree.get(path) {
+            Some(Entry::File(_)) if self.manifests.contains(path) => {
+                say::manifest_as_content(at, path.as_str())
+            }
+            Some(Entry::File(_)) if spoiled == Some(Spoiled::LfsPointer) => {
+                say::lfs_content(at, path.as_str())
+            }
+            Some(Entry::File(bytes)) => return Ok(bytes.clone()),
+            Some(Entry::Symlink) => say::not_a_regular_file(at, path.as_str(), "a symbolic link"),
+            Some(Entry::Submodule) => say::not_a_regular_file(at, path.as_str(), "a submodule"),
+            None => say::boot_script_not_found(path.as_str(), self.near(path).as_deref()),
+        }))
+    }
+
     /// A file that a template includes.
     pub(super) fn included(&self, path: &RepoPath) -> Result<Arc<str>, IncludeError> {
         let spoiled = self.name(path);
@@ -145,11 +163,12 @@ impl<'t> Files<'t> {
         {
             return say::not_a_regular_file(at, path.as_str(), "a folder");
         }
-        let near = similar(
-            path.as_str(),
-            self.tree.iter().map(|(path, _)| path.as_str()),
-        )
-        .map(str::to_owned);
-        say::file_not_found(at, path.as_str(), near.as_deref())
+        say::file_not_found(at, path.as_str(), self.near(path).as_deref())
+    }
+
+    /// A file with a similar path.
+    fn near(&self, path: &RepoPath) -> Option<String> {
+        let known = self.tree.iter().map(|(path, _)| path.as_str());
+        similar(path.as_str(), known).map(str::to_owned)
     }
 }

@@ -24,11 +24,13 @@ use std::collections::{BTreeSet, HashMap};
 use std::num::NonZero;
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use crate::diagnostic::{Diagnostic, Diagnostics, content as say};
 use crate::id::IdKey;
 use crate::manifest::{Budget, Locator, Manifests};
-use crate::snapshot::Snapshot;
-use crate::tree::Tree;
+use crate::snapshot::{self, Snapshot};
+use crate::tree::{RepoPath, Tree};
 
 pub use provenance::{Chosen, Layer, Overridden, Place, Provenance, Source, Sourced, provenance};
 pub use secrets::Secrets;
@@ -50,6 +52,8 @@ pub struct Options {
     pub id_key: Option<IdKey>,
     /// What configs find in `secrets`.
     pub secrets: Secrets,
+    /// The file that is the first script of every machine, in place of the built-in one (`--boot-script`).
+    pub boot_script: Option<RepoPath>,
 }
 
 /// Compiles one tree. There is a snapshot exactly when no diagnostic is an error.
@@ -93,6 +97,10 @@ fn compile_on(
         locator: &locator,
     };
     lint::check(&subject, &mut found);
+    let boot_script = options
+        .boot_script
+        .as_ref()
+        .and_then(|path| first_script(path, &files, &locator, &mut found));
     found.extend(files.unnamed(manifests, &found));
     found.extend(files.conflicts(&locator));
     if !has_error(&found) {
@@ -113,8 +121,27 @@ fn compile_on(
         rules,
         configs,
         directories,
-    );
+    )
+    .with_boot_script(boot_script);
     (Some(snapshot), Diagnostics::new(found))
+}
+
+/// Ensure that the file which takes the place of the built-in first script is a script.
+fn first_script(
+    path: &RepoPath,
+    files: &Files<'_>,
+    locator: &Locator<'_>,
+    found: &mut Vec<Diagnostic>,
+) -> Option<Bytes> {
+    match files.boot_script(path) {
+        Ok(bytes) if snapshot::is_script(&bytes) => return Some(bytes),
+        Ok(_) => {
+            let at = locator.in_file(path, &(0..0), false);
+            found.push(say::boot_script_is_none(at));
+        }
+        Err(problem) => found.push(*problem),
+    }
+    None
 }
 
 /// What binding leaves for the snapshot.
@@ -158,7 +185,7 @@ mod tests {
     use crate::label::{FixedLabels, Labels};
     use crate::manifest::parse;
     use crate::render::{self, BaseUrl};
-    use crate::tree::{Entry, RepoPath, Revision};
+    use crate::tree::{Entry, Revision};
 
     /// Enough for runs on several threads.
     const ASSIGNMENTS: usize = 300;

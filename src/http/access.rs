@@ -139,6 +139,15 @@ impl Access {
         client
     }
 
+    /// Whether whoever speaks from this address itself may have what the boot routes answer.
+    #[must_use]
+    pub fn admits_address(&self, address: IpAddr) -> bool {
+        self.admits(ClientAddress {
+            address: address.to_canonical(),
+            is_certain: true,
+        })
+    }
+
     /// Whether this client may have what the boot routes answer.
     pub(super) fn admits(&self, client: ClientAddress) -> bool {
         self.allow.is_empty() || (client.is_certain && self.allow.contains(client.address))

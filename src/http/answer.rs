@@ -147,10 +147,7 @@ impl<'p> Request<'p> {
             return (reply, Record::because("bad_host"));
         };
         match route {
-            Route::BootScript => {
-                let body = self.settings.boot_script.clone();
-                (Reply::script(body), Record::because("ok"))
-            }
+            Route::BootScript => (self.boot_script(), Record::because("ok")),
             Route::Script => self.script(None, &base),
             Route::ScriptOfMac(Some(mac)) if self.is_of_another(mac) => not_found("other_machine"),
             Route::ScriptOfMac(Some(mac)) => self.script(Some(mac), &base),
@@ -225,6 +222,15 @@ impl<'p> Request<'p> {
             reply.retry_after(STARTING_RETRY_SECONDS)
         } else {
             reply
+        }
+    }
+
+    /// The first script: the repository's own, where it has one, else the built-in one.
+    fn boot_script(self) -> Reply {
+        let snapshot = self.publication.snapshot.as_deref();
+        match snapshot.and_then(|snapshot| Some((snapshot.boot_script()?, snapshot.revision()))) {
+            Some((body, revision)) => Reply::script(body.clone()).of(revision),
+            None => Reply::script(self.settings.boot_script.clone()),
         }
     }
 

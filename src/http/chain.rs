@@ -8,6 +8,8 @@ use std::fmt::Write as _;
 
 use bytes::Bytes;
 
+use crate::render::BaseUrl;
+
 /// The labels whose values come from a vocabulary without blanks and colons.
 const PLAIN: [&str; 2] = ["buildarch", "platform"];
 
@@ -38,24 +40,53 @@ const OFFER_SECONDS: u32 = 3;
 #[must_use]
 pub fn boot_script(attempts: u32) -> Bytes {
     let mut script = String::from("#!ipxe\n");
-    let of = if attempts == 0 {
-        String::new()
-    } else {
-        format!(" of {attempts}")
-    };
     // Writing into a string cannot fail.
     let _ = writeln!(script, "set gitboot-query {}", query());
+    try_often(
+        &mut script,
+        attempts,
+        &[
+            &format!(
+                "echo gitboot: asking for the script of this machine, attempt ${{gitboot-attempt}}{}",
+                of(attempts)
+            ),
+            "chain --replace --autofree ipxe?${gitboot-query} || echo gitboot: no script, error ${errno}",
+        ],
+    );
+    Bytes::from(script)
+}
+
+/// The script that leads to `boot.ipxe` at this address from wherever it was fetched. iPXE that was started by firmware
+/// has no network yet.
+#[must_use]
+pub fn first_stage(base: &BaseUrl, attempts: u32) -> Bytes {
+    let mut script = String::from("#!ipxe\n");
+    try_often(
+        &mut script,
+        attempts,
+        &[
+            "isset ${ip} || isset ${ip6} || dhcp || echo gitboot: no network yet, error ${errno}",
+            &format!(
+                "echo gitboot: asking {base} for boot.ipxe, attempt ${{gitboot-attempt}}{}",
+                of(attempts)
+            ),
+            &format!(
+                "chain --replace --autofree {base}/boot.ipxe || echo gitboot: no boot.ipxe, error ${{errno}}"
+            ),
+        ],
+    );
+    Bytes::from(script)
+}
+
+/// Carries out these lines so many times, with growing pauses and a shell on offer, then goes on to the next boot device.
+fn try_often(script: &mut String, attempts: u32, lines: &[&str]) {
+    // Writing into a string cannot fail.
     let _ = writeln!(script, "set gitboot-attempt:int32 1");
     let _ = writeln!(script, "set gitboot-pause:int32 {STEP_SECONDS}");
     let _ = writeln!(script, ":gitboot-ask");
-    let _ = writeln!(
-        script,
-        "echo gitboot: asking for the script of this machine, attempt ${{gitboot-attempt}}{of}"
-    );
-    let _ = writeln!(
-        script,
-        "chain --replace --autofree ipxe?${{gitboot-query}} || echo gitboot: no script, error ${{errno}}"
-    );
+    for line in lines {
+        let _ = writeln!(script, "{line}");
+    }
     if attempts > 0 {
         let _ = writeln!(
             script,
@@ -66,7 +97,7 @@ pub fn boot_script(attempts: u32) -> Bytes {
         script,
         "echo gitboot: trying again in ${{gitboot-pause}} seconds"
     );
-    offer_shell(&mut script);
+    offer_shell(script);
     let _ = writeln!(script, "sleep ${{gitboot-pause}} ||");
     let _ = writeln!(
         script,
@@ -80,10 +111,16 @@ pub fn boot_script(attempts: u32) -> Bytes {
             script,
             "echo gitboot: giving up, going on to the next boot device"
         );
-        offer_shell(&mut script);
+        offer_shell(script);
         let _ = writeln!(script, "exit 1");
     }
-    Bytes::from(script)
+}
+
+fn of(attempts: u32) -> String {
+    match attempts {
+        0 => String::new(),
+        attempts => format!(" of {attempts}"),
+    }
 }
 
 /// The query with settings that iPXE expands. The booting card's MAC comes first: it decides between Assignments.
@@ -146,6 +183,32 @@ exit 1
             .collect();
         keys.dedup();
         assert_eq!(keys, crate::label::SENT);
+    }
+
+    #[test]
+    fn the_first_stage_leads_to_http() {
+        let base = BaseUrl::parse("http://192.0.2.1:8080/pxe/").unwrap();
+        let script = first_stage(&base, 3);
+        let expected = "#!ipxe
+set gitboot-attempt:int32 1
+set gitboot-pause:int32 6
+:gitboot-ask
+isset ${ip} || isset ${ip6} || dhcp || echo gitboot: no network yet, error ${errno}
+echo gitboot: asking http://192.0.2.1:8080/pxe for boot.ipxe, attempt ${gitboot-attempt} of 3
+chain --replace --autofree http://192.0.2.1:8080/pxe/boot.ipxe || echo gitboot: no boot.ipxe, error ${errno}
+iseq ${gitboot-attempt} 3 && goto gitboot-give-up ||
+echo gitboot: trying again in ${gitboot-pause} seconds
+prompt --key 0x02 --timeout 3000 gitboot: press Ctrl-B for a shell && shell ||
+sleep ${gitboot-pause} ||
+iseq ${gitboot-pause} 54 || inc gitboot-pause 6
+inc gitboot-attempt
+goto gitboot-ask
+:gitboot-give-up
+echo gitboot: giving up, going on to the next boot device
+prompt --key 0x02 --timeout 3000 gitboot: press Ctrl-B for a shell && shell ||
+exit 1
+";
+        assert_eq!(std::str::from_utf8(&script).unwrap(), expected);
     }
 
     #[test]

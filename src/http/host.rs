@@ -88,8 +88,9 @@ pub(super) fn is_unreserved(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
 }
 
-/// The address that the connection was accepted on, as the authority of a URL.
-fn local_authority(local: SocketAddr) -> String {
+/// The address that a connection was accepted on, as the authority of a URL.
+#[must_use]
+pub fn local_authority(local: SocketAddr) -> String {
     let host = match local.ip().to_canonical() {
         IpAddr::V4(address) => address.to_string(),
         IpAddr::V6(address) => format!("[{address}]"),

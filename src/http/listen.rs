@@ -30,10 +30,16 @@ impl Listener {
         self.address
     }
 
+    /// Whether it speaks TLS.
+    #[must_use]
+    pub fn is_tls(&self) -> bool {
+        self.tls.is_some()
+    }
+
     /// `http` or `https`.
     #[must_use]
     pub fn scheme(&self) -> &'static str {
-        if self.tls.is_some() { "https" } else { "http" }
+        if self.is_tls() { "https" } else { "http" }
     }
 
     /// The local address of a connection that was accepted here.

@@ -185,6 +185,41 @@ fn trace(event: &Answered<'_>) {
     );
 }
 
+/// One answer over TFTP, of whatever kind.
+#[derive(Clone, Copy, Debug)]
+pub struct Transferred<'a> {
+    /// Who asked.
+    pub client: IpAddr,
+    /// The name of the file as it was sent, if that could be read.
+    pub file: Option<&'a str>,
+    /// The bytes that surely arrived.
+    pub bytes: u64,
+    /// What HTTP would have answered, so that one rule finds the failures of both; 200 when everything arrived.
+    pub status: u16,
+    /// Why this status, in one word.
+    pub reason: &'a str,
+    /// What the client or the system said about a failure.
+    pub detail: Option<&'a str>,
+    /// How long it took from the request to the end, in microseconds.
+    pub micros: u64,
+}
+
+/// Logs one answer over TFTP.
+pub fn transferred(event: &Transferred<'_>) {
+    let text = |value: Option<&str>| value.map(|value| Printable(value).to_string());
+    tracing::info!(
+        client = %event.client,
+        route = "tftp",
+        status = event.status,
+        reason = event.reason,
+        file = text(event.file),
+        bytes = event.bytes,
+        detail = text(event.detail),
+        micros = event.micros,
+        "answered"
+    );
+}
+
 /// The most bytes of an untrusted text that one log line shows: label values are no longer than this.
 const MAX_PRINTABLE: usize = 256;
 

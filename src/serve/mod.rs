@@ -1,6 +1,7 @@
 //! The composition root: bind, wire, spawn, drain.
 
 mod files;
+mod tftp;
 
 use std::net::SocketAddr;
 use std::num::NonZero;
@@ -19,6 +20,9 @@ use crate::poll::{Build, Desired, Poke, Poller};
 use crate::publish::Publisher;
 use crate::render::BaseUrl;
 use crate::state::State;
+use crate::tftp::{Hatch, Listener as TftpListener};
+
+pub use tftp::Tftp;
 
 /// Everything that a server is told.
 #[derive(Clone, Debug)]
@@ -49,6 +53,8 @@ pub struct Settings {
     pub drain: Duration,
     /// What connections may take.
     pub limits: Limits,
+    /// TFTP for the first stage.
+    pub tftp: Tftp,
 }
 
 /// Where the desired state comes from and what makes a snapshot of it.
@@ -70,6 +76,7 @@ pub struct Server {
     settings: Settings,
     listeners: Vec<Listener>,
     tls: Option<Arc<Tls>>,
+    tftp_listeners: Vec<TftpListener>,
     signals: Signals,
 }
 
@@ -87,11 +94,13 @@ impl Server {
             listeners.extend(http::bind_tls(addresses, &spoken)?);
             tls = Some(spoken);
         }
-        files::allow(settings.limits.max_connections);
+        let tftp_listeners = tftp::bind(&settings.tftp)?;
+        files::allow(settings.limits.max_connections + tftp::files(&settings.tftp));
         Ok(Self {
             settings,
             listeners,
             tls,
+            tftp_listeners,
             signals,
         })
     }
@@ -111,6 +120,7 @@ impl Server {
             settings,
             listeners,
             tls,
+            tftp_listeners,
             mut signals,
         } = self;
         let draining = Arc::new(AtomicBool::new(false));
@@ -139,6 +149,12 @@ impl Server {
                 listener.address()
             );
         }
+        let plain = listeners.iter().filter(|one| !one.is_tls());
+        let hatch = tftp::start(
+            tftp_listeners,
+            &settings,
+            plain.map(Listener::address).collect(),
+        );
         // Each thread has its own share; the sockets close with the last of them.
         drop(listeners);
         let (stop, stopping) = watch::channel(false);
@@ -154,7 +170,7 @@ impl Server {
             Ending::Interrupt => Duration::ZERO,
         };
         let drained = tokio::select! {
-            () = drain(&door, delay, settings.drain) => Ok(()),
+            () = drain(&door, &hatch, delay, settings.drain) => Ok(()),
             _ = signals.end(None) => Err(anyhow::anyhow!("ended by a second signal before the drain was over")),
         };
         stop.send_replace(true);
@@ -179,7 +195,7 @@ fn route_settings(settings: &Settings, poke: &Poke, draining: &Arc<AtomicBool>) 
 }
 
 /// Lets load balancers see `/ready` say no while connections are still taken, then closes the door.
-async fn drain(door: &Door, delay: Duration, time: Duration) {
+async fn drain(door: &Door, hatch: &Hatch, delay: Duration, time: Duration) {
     if delay.is_zero() {
         tracing::info!("draining, no new connections are taken");
     } else {
@@ -187,9 +203,12 @@ async fn drain(door: &Door, delay: Duration, time: Duration) {
     }
     tokio::time::sleep(delay).await;
     door.close();
-    if tokio::time::timeout(time, door.empty()).await.is_err() {
+    hatch.close();
+    let empty = async { tokio::join!(door.empty(), hatch.empty()) };
+    if tokio::time::timeout(time, empty).await.is_err() {
         tracing::warn!(
             connections = door.connections(),
+            transfers = hatch.transfers(),
             "the drain took too long, so connections are cut"
         );
     }

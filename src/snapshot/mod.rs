@@ -10,6 +10,8 @@ mod rule;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use crate::id::ConfigId;
 use crate::label::{Entry, Identity, Labels};
 use crate::template::{Template, Values};
@@ -39,6 +41,7 @@ struct Contents {
     index: Index,
     configs: HashMap<ConfigId, Arc<Config>>,
     directories: HashMap<ConfigId, Arc<ConfigDir>>,
+    boot_script: Option<Bytes>,
 }
 
 /// How many of each a snapshot holds, for logs and metrics.
@@ -123,8 +126,22 @@ impl Snapshot {
                 index,
                 configs,
                 directories,
+                boot_script: None,
             }),
         }
+    }
+
+    /// The same snapshot, with this as the first script of every machine.
+    ///
+    /// # Panics
+    /// When the snapshot is shared already.
+    #[must_use]
+    pub fn with_boot_script(mut self, script: Option<Bytes>) -> Self {
+        let contents = Arc::get_mut(&mut self.contents);
+        contents
+            .expect("nobody shares what was just made")
+            .boot_script = script;
+        self
     }
 
     /// The same snapshot under the name of another revision, whose tree is the same. Nothing is copied.
@@ -166,6 +183,12 @@ impl Snapshot {
             outfit,
             ready,
         })
+    }
+
+    /// The first script of every machine, where the repository has one in place of the built-in one.
+    #[must_use]
+    pub fn boot_script(&self) -> Option<&Bytes> {
+        self.contents.boot_script.as_ref()
     }
 
     /// The Assignments, by name.

@@ -31,6 +31,7 @@ mod signed;
 mod source;
 mod state;
 mod support;
+mod tftp;
 mod tls;
 mod unwritable;
 mod values;

@@ -205,6 +205,32 @@ pub fn not_a_script(at: Location, for_whom: Option<&str>) -> Diagnostic {
     .help_line("make `#!ipxe` the very first line, with nothing before it")
 }
 
+/// A first script that does not exist.
+#[must_use]
+pub fn boot_script_not_found(resolved: &str, near: Option<&str>) -> Diagnostic {
+    Diagnostic::whole_tree(
+        "file-not-found",
+        format!("`{resolved}` does not exist in this revision, and `--boot-script` names it"),
+    )
+    .note(
+        "`--boot-script` names a file below the served root, which `/boot.ipxe` then answers with",
+    )
+    .help_maybe(near.map(|near| format!("a file with a similar name exists: `{near}`")))
+}
+
+/// A first script that iPXE would not take for one.
+#[must_use]
+pub fn boot_script_is_none(at: Location) -> Diagnostic {
+    Diagnostic::error(
+        "not-a-script",
+        at,
+        "the first script does not start with `#!ipxe` and a newline".to_owned(),
+    )
+    .note("`--boot-script` names it: every machine would get it from `/boot.ipxe`, byte for byte")
+    .note("iPXE on BIOS machines executes anything else as machine code")
+    .help_line("make `#!ipxe` the very first line, with nothing before it")
+}
+
 /// Two manifests of one kind and name.
 #[must_use]
 pub fn duplicate_name(at: Location, kind: &str, name: &str, first: &Location) -> Diagnostic {

@@ -210,7 +210,15 @@ fn every_flag_of_serve_reads_its_variable() {
         assert_eq!(ran.code, Some(64), "{name}: {ran:?}");
         assert!(ran.stderr.contains("--listen"), "{name}: {ran:?}");
         // Any text is a path or a name.
-        let takes_any = ["--repo", "--ref", "--path", "--state-dir", "--git-username"];
+        let takes_any = [
+            "--repo",
+            "--ref",
+            "--path",
+            "--state-dir",
+            "--git-username",
+            "--boot-script",
+            "--tftp-root",
+        ];
         if takes_any.contains(&flag.as_str()) || flag.ends_with("-file") {
             continue;
         }

@@ -242,3 +242,43 @@ fn a_fleet_over_the_limit_is_told_as_one_mistake_and_how_to_split_it() {
         "{found:?}"
     );
 }
+
+#[test]
+fn the_first_script_is_checked_as_a_server_with_the_same_flag_does() {
+    let validate = |script: Option<&str>| {
+        let mut files = vec![("good.yaml", GOOD)];
+        files.extend(script.map(|script| ("boot.ipxe", script)));
+        let folder = folder(&files);
+        run_in(
+            folder.path(),
+            &["validate", "--boot-script=/boot.ipxe"],
+            &[],
+        )
+    };
+    assert_eq!(validate(Some("#!ipxe\nchain ipxe?\n")), ran(0, OK, ""));
+    let expected = "\
+boot.ipxe:1:1: error[not-a-script]: the first script does not start with `#!ipxe` and a newline
+  |
+  = note: `--boot-script` names it: every machine would get it from `/boot.ipxe`, byte for byte
+  = note: iPXE on BIOS machines executes anything else as machine code
+  = help: make `#!ipxe` the very first line, with nothing before it
+error: 1 error in 1 file
+";
+    assert_eq!(validate(Some("#!/bin/sh\n")), ran(2, "", expected));
+    let expected = "\
+error[file-not-found]: `boot.ipxe` does not exist in this revision, and `--boot-script` names it
+ |
+ = note: `--boot-script` names a file below the served root, which `/boot.ipxe` then answers with
+error: 1 error
+";
+    assert_eq!(validate(None), ran(2, "", expected));
+    let folder = folder(&[("good.yaml", GOOD)]);
+    let named = run_in(folder.path(), &["validate", "--boot-script=good.yaml"], &[]);
+    assert!(
+        named.stderr.contains("error[manifest-as-content]"),
+        "{}",
+        named.stderr
+    );
+    let bad = run_in(folder.path(), &["validate", "--boot-script=../x"], &[]);
+    assert_eq!(bad.code, Some(64), "{}", bad.stderr);
+}
