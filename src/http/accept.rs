@@ -165,13 +165,21 @@ impl Door {
                         continue;
                     };
                     if let (Some(permit), Some(place)) = (permit, self.place(peer)) {
-                        let door = Arc::clone(&self);
-                        let (tls, service) = (listener.tls.clone(), service.clone());
-                        tokio::spawn(async move {
-                            let ends = (canonical(peer), canonical(local));
-                            door.accepted(stream, ends, tls, service).await;
-                            drop((place, permit));
-                        });
+                        let (door, service) = (Arc::clone(&self), service.clone());
+                        let ends = (canonical(peer), canonical(local));
+                        let held = (place, permit);
+                        // Two tasks, since a task is as large as it can get: most connections know nothing of TLS.
+                        match listener.tls.clone() {
+                            None => tokio::spawn(async move {
+                                let session = Session::plain();
+                                door.connection(stream, ends, session, service).await;
+                                drop(held);
+                            }),
+                            Some(tls) => tokio::spawn(async move {
+                                door.secured(stream, ends, tls, service).await;
+                                drop(held);
+                            }),
+                        };
                     }
                     taken += 1;
                     if taken.is_multiple_of(TAKEN_AT_ONCE) {
@@ -260,19 +268,14 @@ impl Door {
         }
     }
 
-    /// A connection from its first byte, with TLS where the listener speaks it.
-    async fn accepted<S: BootService>(
+    /// A connection that begins with a TLS handshake.
+    async fn secured<S: BootService>(
         &self,
         stream: TcpStream,
         ends: (SocketAddr, SocketAddr),
-        tls: Option<Acceptor>,
+        tls: Acceptor,
         service: S,
     ) {
-        let Some(tls) = tls else {
-            return self
-                .connection(stream, ends, Session::plain(), service)
-                .await;
-        };
         let mut closing = self.closing.subscribe();
         let handshake = tls.handshake(stream, ends.0.ip(), self.limits.header_timeout);
         let shaken = tokio::select! {
