@@ -80,33 +80,31 @@ fn kernel(host: &str, seed: &str) -> String {
     )
 }
 
+/// The files of a seed with their types, as the machine gets them.
+fn seed_files(
+    host: &str,
+    serial: &str,
+    timezone: &str,
+) -> [(&'static str, &'static str, String); 3] {
+    let user_data = format!(
+        "#cloud-config\ntimezone: {timezone}\nwrite_files:\n  - path: /etc/gitboot-user\n    permissions: \"0600\"\n    \
+         content: |\n      user-data of {host} with ${{HOME}}\n\
+         runcmd:\n  - [sh, -c, \"echo ran on $(hostname) > /etc/gitboot-ran\"]\n"
+    );
+    let meta_data = format!("instance-id: {host}\nlocal-hostname: {host}\nserial: \"{serial}\"\n");
+    let vendor_data = format!("#!/bin/sh\necho vendor-data of {host} > /etc/gitboot-vendor\n");
+    let plain = "text/plain; charset=utf-8";
+    [
+        ("user-data", "text/cloud-config", user_data),
+        ("meta-data", plain, meta_data),
+        ("vendor-data", plain, vendor_data),
+    ]
+}
+
 #[test]
 fn machines_without_a_disk_find_their_seed() {
     let mut site = Site::of("diskless");
-    let files = |host: &str, serial: &str, timezone: &str| {
-        [
-            (
-                "user-data",
-                "text/cloud-config",
-                format!(
-                    "#cloud-config\ntimezone: {timezone}\nwrite_files:\n  - path: /etc/gitboot-user\n    permissions: \"0600\"\n    \
-                     content: |\n      user-data of {host} with ${{HOME}}\n\
-                     runcmd:\n  - [sh, -c, \"echo ran on $(hostname) > /etc/gitboot-ran\"]\n"
-                ),
-            ),
-            (
-                "meta-data",
-                "text/plain; charset=utf-8",
-                format!("instance-id: {host}\nlocal-hostname: {host}\nserial: \"{serial}\"\n"),
-            ),
-            (
-                "vendor-data",
-                "text/plain; charset=utf-8",
-                format!("#!/bin/sh\necho vendor-data of {host} > /etc/gitboot-vendor\n"),
-            ),
-        ]
-    };
-    // All files of one machine under one address, with the label that one of them prints.
+    // All files of one machine under one address, with the labels that some of them print.
     for (number, timezone) in [(1, "Europe/Berlin"), (2, "Etc/UTC")] {
         let host = format!("node-{number}");
         let script = site.text(&format!(
@@ -114,29 +112,34 @@ fn machines_without_a_disk_find_their_seed() {
         ));
         let seed = target_after(&script, "ds=nocloud;s=");
         assert_eq!(script, kernel(&host, &format!("{BASE}{seed}")));
-        assert!(seed.ends_with(&format!("/serial=SN4{number}/")), "{seed}");
-        for (name, content_type, text) in files(&host, &format!("SN4{number}"), timezone) {
+        let labels = format!("/mac=08:00:27:00:00:0{number}&serial=SN4{number}/");
+        assert!(seed.ends_with(&labels), "{seed}");
+        let network = format!(
+            "version: 2\nethernets:\n  uplink:\n    match:\n      macaddress: \"08:00:27:00:00:0{number}\"\n    \
+             set-name: eth0\n    addresses: [\"192.0.2.7{number}/24\"]\n"
+        );
+        let network = ("network-config", "text/plain; charset=utf-8", network);
+        let files = seed_files(&host, &format!("SN4{number}"), timezone);
+        for (name, content_type, text) in files.into_iter().chain([network]) {
             let answer = site.get(&format!("{seed}{name}"));
             assert_eq!((answer.status, answer.text()), (200, text.as_str()));
             assert_eq!(answer.header("content-type"), Some(content_type), "{name}");
         }
-        // cloud-init asks for everything there may be; what is not there is 404, not `later`.
-        let missing = site.get(&format!("{seed}network-config"));
-        assert_eq!((missing.status, missing.header("retry-after")), (404, None));
     }
-    // The seed by MAC is the same files, now and after every push. `${mac:hexhyp}` is for iPXE.
+    // The seed by MAC is two of the files, now and after every push. `${mac:hexhyp}` is for iPXE.
     let script = site.text("/ipxe?mac=08-00-27-00-00-03");
-    assert_eq!(
-        script,
-        kernel("node-3", &format!("{BASE}/v1/boot/${{mac:hexhyp}}/"))
-    );
-    for (name, content_type, text) in files("node-3", "", "Etc/UTC") {
+    let seed = format!("{BASE}/v1/boot/${{mac:hexhyp}}/");
+    assert_eq!(script, kernel("node-3", &seed));
+    for (name, content_type, text) in seed_files("node-3", "", "Etc/UTC").into_iter().take(2) {
         let answer = site.get(&format!("/v1/boot/08-00-27-00-00-03/{name}"));
         assert_eq!((answer.status, answer.text()), (200, text.as_str()));
         assert_eq!(answer.header("content-type"), Some(content_type), "{name}");
     }
-    let missing = site.get("/v1/boot/08-00-27-00-00-03/network-config");
-    assert_eq!((missing.status, missing.header("retry-after")), (404, None));
+    // cloud-init asks for everything there may be; what is not there is 404, not `later`.
+    for name in ["vendor-data", "network-config"] {
+        let missing = site.get(&format!("/v1/boot/08-00-27-00-00-03/{name}"));
+        assert_eq!((missing.status, missing.header("retry-after")), (404, None));
+    }
     // A volume that boots by itself.
     let script = site.text("/ipxe?mac=08-00-27-00-00-04");
     assert_eq!(

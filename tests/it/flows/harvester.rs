@@ -281,11 +281,11 @@ fn a_change_in_one_location_changes_nothing_in_the_other() {
         assert_eq!(in_flight.text(), old.1);
     }
 
-    // A node without an address of its own is a commit that changes nothing, in either location.
+    // A node without an address of its own is a commit that changes nothing, in either location. Script and config say so.
     let after = all(&site);
     let nodes = site.edited("location-y/nodes.yaml", ", ip: 198.51.100.43", "");
     let line = site.push(&[("location-y/nodes.yaml", &nodes)], "refused");
-    assert!(line.contains("refused (1 error)"), "{line}");
+    assert!(line.contains("refused (2 errors)"), "{line}");
     let line = site.server.line_with("undefined-value");
     assert!(
         line.contains("`values.ip` is not defined for machine `y3`"),

@@ -1,0 +1,193 @@
+//! cloud-init's NoCloud data source: user-data, meta-data, vendor-data and network-config.
+
+use crate::debian::Release;
+use crate::machine::{BASE, Booted, Machine, flow, render};
+
+/// What of cloud-init runs: everything that reads from us, and modules that show what it read.
+const SETTINGS: (&str, &str) = (
+    "etc/cloud/cloud.cfg.d/90_test.cfg",
+    "\
+datasource_list: [NoCloud, None]
+cloud_init_modules: [bootcmd, write-files, set_hostname]
+cloud_config_modules: [timezone, runcmd]
+cloud_final_modules: [scripts-vendor, scripts-user]
+users: []
+",
+);
+
+/// The stages in the order of a boot. What stands in `/run` is kept for the test.
+const STAGES: [&str; 5] = [
+    "cloud-init init --local",
+    "cloud-init init",
+    "cloud-init modules --mode=config",
+    "cloud-init modules --mode=final",
+    "cp /run/cloud-init/instance-data.json /var/lib/cloud/instance-data.json",
+];
+
+/// Where it writes Debian's kind of network settings.
+const INTERFACES: &str = "etc/network/interfaces.d/50-cloud-init";
+
+fn boot(release: Release, mac: &str, query: &str) -> Booted {
+    let machine = Machine {
+        release,
+        mac,
+        query,
+        cmdline: None,
+        flags: "",
+        late: false,
+        files: &[SETTINGS],
+        steps: &STAGES,
+    };
+    machine.boot(&flow("diskless"))
+}
+
+/// A file of the instance that cloud-init keeps.
+fn kept(booted: &Booted, instance: &str, name: &str) -> String {
+    booted.file(&format!("var/lib/cloud/instances/{instance}/{name}"))
+}
+
+/// What cloud-init says that the meta-data are.
+fn meta_data(booted: &Booted) -> serde_json::Value {
+    let all = booted.file("var/lib/cloud/instance-data.json");
+    let all: serde_json::Value = serde_json::from_str(&all).unwrap();
+    all["ds"]["meta_data"].clone()
+}
+
+/// Ensures that cloud-init has read and done what stands in the repository for a machine.
+fn assert_has_read(booted: &Booted, host: &str, serial: &str, timezone: &str) {
+    assert_eq!(
+        kept(booted, host, "user-data.txt"),
+        config(host, serial, "user-data")
+    );
+    let meta_data = meta_data(booted);
+    assert_eq!(meta_data["instance-id"], host);
+    assert_eq!(meta_data["local-hostname"], host);
+    assert_eq!(meta_data["serial"], serial);
+    assert_eq!(booted.file("etc/hostname"), format!("{host}\n"));
+    assert_eq!(booted.file("etc/timezone"), format!("{timezone}\n"));
+    assert_eq!(
+        booted.file("etc/gitboot-user"),
+        format!("user-data of {host} with ${{HOME}}\n")
+    );
+    // A command of the machine, run by cloud-init, under the name that it was given.
+    assert_eq!(booted.file("etc/gitboot-ran"), format!("ran on {host}\n"));
+}
+
+/// What the server sends to one of the flow's machines.
+fn config(host: &str, serial: &str, name: &str) -> String {
+    let mac = format!("mac=08:00:27:00:00:0{}", host.trim_start_matches("node-"));
+    let mut labels = vec![mac];
+    if !serial.is_empty() {
+        labels.push(format!("serial={serial}"));
+    }
+    let labels: Vec<&str> = labels.iter().map(String::as_str).collect();
+    render(&flow("diskless"), &labels, &["--config", name])
+}
+
+fn names(answers: &[(&str, &str)]) -> Vec<(String, String)> {
+    let owned = |(name, status): &(&str, &str)| ((*name).to_owned(), (*status).to_owned());
+    answers.iter().map(owned).collect()
+}
+
+/// A seed of `config_dir`, with labels in its address.
+fn reads_a_config_dir(release: Release) -> Booted {
+    let booted = boot(
+        release,
+        "08:00:27:00:00:01",
+        "mac=08-00-27-00-00-01&serial=SN41",
+    );
+    assert_has_read(&booted, "node-1", "SN41", "Europe/Berlin");
+    let vendor = kept(&booted, "node-1", "vendor-data.txt");
+    assert_eq!(vendor, config("node-1", "SN41", "vendor-data"));
+    assert_eq!(booted.file("etc/gitboot-vendor"), "vendor-data of node-1\n");
+    let seed = booted
+        .cmdline
+        .split_whitespace()
+        .find_map(|word| word.strip_prefix("ds=nocloud;s="));
+    let seed = seed.unwrap();
+    assert!(seed.starts_with(&format!("{BASE}/config/")), "{seed}");
+    assert!(
+        seed.ends_with("/mac=08:00:27:00:00:01&serial=SN41/"),
+        "{seed}"
+    );
+    let source = kept(&booted, "node-1", "datasource");
+    assert!(
+        source.contains(&format!("[seed=cmdline,{seed}]")),
+        "{source}"
+    );
+    booted
+}
+
+#[test]
+fn cloud_init_22_reads_a_config_dir() {
+    let booted = reads_a_config_dir(Release::Bookworm);
+    // This version takes its network from elsewhere and does not ask.
+    let asked = names(&[
+        ("meta-data", "200"),
+        ("user-data", "200"),
+        ("vendor-data", "200"),
+    ]);
+    assert_eq!(booted.configs(), asked, "{}", booted.log);
+}
+
+#[test]
+fn cloud_init_25_reads_a_config_dir_and_its_network() {
+    let booted = reads_a_config_dir(Release::Trixie);
+    let asked = names(&[
+        ("network-config", "200"),
+        ("meta-data", "200"),
+        ("user-data", "200"),
+        ("vendor-data", "200"),
+    ]);
+    assert_eq!(booted.configs(), asked, "{}", booted.log);
+    let network = kept(&booted, "node-1", "network-config.json");
+    let network: serde_json::Value = serde_json::from_str(&network).unwrap();
+    let served: serde_json::Value =
+        serde_yaml::from_str(&config("node-1", "SN41", "network-config")).unwrap();
+    assert_eq!(network, served);
+    let interfaces = booted.file(INTERFACES);
+    assert!(
+        interfaces.contains("iface eth0 inet static\n    address 192.0.2.71/24\n"),
+        "{interfaces}"
+    );
+}
+
+/// A seed of `/v1/boot/{mac}/` that has user-data and meta-data only.
+fn does_without_what_is_missing(release: Release) -> Booted {
+    let booted = boot(release, "08:00:27:00:00:03", "mac=08-00-27-00-00-03");
+    assert_has_read(&booted, "node-3", "", "Etc/UTC");
+    let seed = format!("ds=nocloud;s={BASE}/v1/boot/08-00-27-00-00-03/");
+    assert!(booted.cmdline.split_whitespace().any(|word| word == seed));
+    assert_eq!(kept(&booted, "node-3", "vendor-data.txt"), "");
+    // It is told at once and for good, and never `later`.
+    let statuses: Vec<_> = booted
+        .configs()
+        .into_iter()
+        .map(|(_, status)| status)
+        .collect();
+    let count = |wanted: &str| statuses.iter().filter(|status| *status == wanted).count();
+    assert_eq!(count("200"), 2, "{}", booted.log);
+    assert_eq!(
+        count("200") + count("404"),
+        statuses.len(),
+        "{}",
+        booted.log
+    );
+    booted
+}
+
+#[test]
+fn cloud_init_22_does_without_vendor_data() {
+    does_without_what_is_missing(Release::Bookworm);
+}
+
+#[test]
+fn cloud_init_25_does_without_vendor_data_and_network() {
+    let booted = does_without_what_is_missing(Release::Trixie);
+    // No network of ours: its own fallback, the one card by DHCP.
+    let interfaces = booted.file(INTERFACES);
+    assert!(
+        interfaces.contains("iface eth0 inet dhcp\n"),
+        "{interfaces}"
+    );
+}
