@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use std::sync::{LazyLock, OnceLock};
 
 /// Both programs, and what a machine needs to run what they start.
-const PACKAGES: &str = "cloud-init ignition base-passwd passwd dash coreutils hostname util-linux mount ifupdown iproute2 sed grep";
+const PACKAGES: &str = "cloud-init ignition base-passwd passwd dash coreutils hostname tzdata util-linux mount ifupdown iproute2 sed grep";
 
 /// The folders of a system that were once beside `/usr`, and still are in the packages of some releases.
 const BESIDE_USR: [&str; 4] = ["bin", "sbin", "lib", "lib64"];

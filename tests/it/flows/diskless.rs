@@ -74,7 +74,7 @@ fn kernel(host: &str, seed: &str) -> String {
     let debian = "http://mirror.example/assets/debian/12";
     format!(
         "{}sanhook --drive 0x80 ${{root-path}}\n\
-         kernel {debian}/vmlinuz initrd=main ip=ibft iscsi_auto root=LABEL=root ds=nocloud;s={seed}\n\
+         kernel {debian}/vmlinuz initrd=main ip=ibft iscsi_auto root=LABEL=root {seed}\n\
          initrd --name main {debian}/initrd.img\nboot\n",
         volume(host)
     )
@@ -110,8 +110,11 @@ fn machines_without_a_disk_find_their_seed() {
         let script = site.text(&format!(
             "/ipxe?mac=08-00-27-00-00-0{number}&serial=SN4{number}"
         ));
-        let seed = target_after(&script, "ds=nocloud;s=");
-        assert_eq!(script, kernel(&host, &format!("{BASE}{seed}")));
+        let seed = target_after(&script, "ds=nocloud-net;s=");
+        assert_eq!(
+            script,
+            kernel(&host, &format!("ds=nocloud-net;s={BASE}{seed}"))
+        );
         let labels = format!("/mac=08:00:27:00:00:0{number}&serial=SN4{number}/");
         assert!(seed.ends_with(&labels), "{seed}");
         let network = format!(
@@ -128,7 +131,7 @@ fn machines_without_a_disk_find_their_seed() {
     }
     // The seed by MAC is two of the files, now and after every push. `${mac:hexhyp}` is for iPXE.
     let script = site.text("/ipxe?mac=08-00-27-00-00-03");
-    let seed = format!("{BASE}/v1/boot/${{mac:hexhyp}}/");
+    let seed = format!("ds=nocloud;s={BASE}/v1/boot/${{mac:hexhyp}}/");
     assert_eq!(script, kernel("node-3", &seed));
     for (name, content_type, text) in seed_files("node-3", "", "Etc/UTC").into_iter().take(2) {
         let answer = site.get(&format!("/v1/boot/08-00-27-00-00-03/{name}"));
@@ -153,7 +156,7 @@ fn machines_without_a_disk_find_their_seed() {
 fn a_torn_seed_is_never_served() {
     let mut site = Site::of("diskless");
     let script = site.text("/ipxe?mac=08-00-27-00-00-01&serial=SN41");
-    let seed = target_after(&script, "ds=nocloud;s=");
+    let seed = target_after(&script, "ds=nocloud-net;s=");
     let user_data = site.text(&format!("{seed}user-data"));
     // A push between the first file and the second.
     let machines = site.edited("machines.yaml", "hostname: node-1", "hostname: renamed");
@@ -166,7 +169,7 @@ fn a_torn_seed_is_never_served() {
     );
     // The next boot gets the new one, all of it.
     let script = site.text("/ipxe?mac=08-00-27-00-00-01&serial=SN41");
-    let next = target_after(&script, "ds=nocloud;s=");
+    let next = target_after(&script, "ds=nocloud-net;s=");
     assert_ne!(next, seed);
     for name in ["user-data", "meta-data", "vendor-data"] {
         let text = site.text(&format!("{next}{name}"));
