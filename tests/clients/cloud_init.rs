@@ -1,6 +1,8 @@
 //! cloud-init's NoCloud data source: user-data, meta-data, vendor-data and network-config.
 
-use crate::debian::Release;
+use std::process::Command;
+
+use crate::debian::{self, Release};
 use crate::machine::{BASE, Booted, Machine, flow, render};
 
 /// What of cloud-init runs: everything that reads from us, and modules that show what it read.
@@ -26,18 +28,22 @@ const STAGES: [&str; 5] = [
 /// Where it writes Debian's kind of network settings.
 const INTERFACES: &str = "etc/network/interfaces.d/50-cloud-init";
 
-fn boot(release: Release, mac: &str, query: &str, cmdline: Option<String>) -> Booted {
-    let machine = Machine {
+fn machine<'m>(release: Release, mac: &'m str, query: &'m str) -> Machine<'m> {
+    Machine {
         release,
         mac,
         query,
-        cmdline,
+        cmdline: None,
         flags: "",
         late: false,
         files: &[SETTINGS],
         steps: &STAGES,
-    };
-    machine.boot(&flow("diskless"))
+    }
+}
+
+/// The machine whose seed is found by its MAC.
+fn by_mac(release: Release) -> Machine<'static> {
+    machine(release, "08:00:27:00:00:03", "mac=08-00-27-00-00-03")
 }
 
 /// A file of the instance that cloud-init keeps.
@@ -90,12 +96,8 @@ fn names(answers: &[(&str, &str)]) -> Vec<(String, String)> {
 
 /// A seed of `config_dir`, with labels in its address.
 fn reads_a_config_dir(release: Release) -> Booted {
-    let booted = boot(
-        release,
-        "08:00:27:00:00:01",
-        "mac=08-00-27-00-00-01&serial=SN41",
-        None,
-    );
+    let query = "mac=08-00-27-00-00-01&serial=SN41";
+    let booted = machine(release, "08:00:27:00:00:01", query).boot(&flow("diskless"));
     assert_has_read(&booted, "node-1", "SN41", "Europe/Berlin");
     let vendor = kept(&booted, "node-1", "vendor-data.txt");
     assert_eq!(vendor, config("node-1", "SN41", "vendor-data"));
@@ -153,13 +155,8 @@ fn cloud_init_25_reads_a_config_dir_and_its_network() {
 }
 
 /// A seed of `/v1/boot/{mac}/` that has user-data and meta-data only.
-fn does_without_what_is_missing(release: Release, cmdline: Option<String>) -> Booted {
-    let booted = boot(
-        release,
-        "08:00:27:00:00:03",
-        "mac=08-00-27-00-00-03",
-        cmdline,
-    );
+fn does_without_what_is_missing(machine: &Machine<'_>) -> Booted {
+    let booted = machine.boot(&flow("diskless"));
     assert_has_read(&booted, "node-3", "", "Etc/UTC");
     let seed = format!(";s={BASE}/v1/boot/08-00-27-00-00-03/");
     let mut words = booted.cmdline.split_whitespace();
@@ -182,13 +179,51 @@ fn does_without_what_is_missing(release: Release, cmdline: Option<String>) -> Bo
 fn cloud_init_22_does_without_vendor_data() {
     // What its script says is for newer versions: this one reads over HTTP, and then does not use what it read.
     let cmdline = format!("root=LABEL=root ds=nocloud-net;s={BASE}/v1/boot/08-00-27-00-00-03/\n");
-    does_without_what_is_missing(Release::Bookworm, Some(cmdline));
+    does_without_what_is_missing(&Machine {
+        cmdline: Some(cmdline),
+        ..by_mac(Release::Bookworm)
+    });
 }
 
 #[test]
 fn cloud_init_25_does_without_vendor_data_and_network() {
-    let booted = does_without_what_is_missing(Release::Trixie, None);
+    let booted = does_without_what_is_missing(&by_mac(Release::Trixie));
     // No network of ours: its own fallback, the one card by DHCP.
+    let interfaces = booted.file(INTERFACES);
+    assert!(
+        interfaces.contains("iface eth0 inet dhcp\n"),
+        "{interfaces}"
+    );
+}
+
+#[test]
+fn cloud_init_does_not_wait_for_files_that_are_empty() {
+    let folder = tempfile::tempdir().unwrap();
+    let copy = folder.path().join("diskless");
+    debian::run(
+        Command::new("cp")
+            .arg("-r")
+            .arg(flow("diskless"))
+            .arg(&copy),
+    );
+    let profiles = copy.join("profiles/diskless.yaml");
+    let text = std::fs::read_to_string(&profiles).unwrap();
+    let with_all = "    meta-data: {file: /configs/meta-data.yaml}\n    vendor-data: \"\"\n    network-config: \"\"\n  valuesFrom";
+    let text = text.replace(
+        "    meta-data: {file: /configs/meta-data.yaml}\n  valuesFrom",
+        with_all,
+    );
+    assert!(text.contains(with_all));
+    std::fs::write(profiles, text).unwrap();
+    let booted = by_mac(Release::Trixie).boot(&copy);
+    assert_has_read(&booted, "node-3", "", "Etc/UTC");
+    let asked = names(&[
+        ("network-config", "200"),
+        ("meta-data", "200"),
+        ("user-data", "200"),
+        ("vendor-data", "200"),
+    ]);
+    assert_eq!(booted.configs(), asked, "{}", booted.log);
     let interfaces = booted.file(INTERFACES);
     assert!(
         interfaces.contains("iface eth0 inet dhcp\n"),

@@ -205,19 +205,19 @@ vm-2    live             coreos-live      machines.yaml  mac=08:00:27:c3:62:84
         assert_eq!(answer.status, 200);
         answer.text().to_owned()
     };
-    let (live, other, debian) = (
+    let (old, other, debian) = (
         "08-00-27-c3-62-83",
         "08-00-27-c3-62-84",
         "08-00-27-00-00-01",
     );
-    let before = [live, other, debian].map(|mac| script(&site, mac));
+    let before = [old, other, debian].map(|mac| script(&site, mac));
 
     // One row changes: two Profiles read the table, and who names the row gets the new image.
     let images = site.edited("images.yaml", "34.20210725.3.0", "34.20211031.3.0");
     site.push(&[("images.yaml", &images)], "published");
     let new = before[0].replace("34.20210725.3.0", "34.20211031.3.0");
     assert_eq!(
-        [live, other, debian].map(|mac| script(&site, mac)),
+        [old, other, debian].map(|mac| script(&site, mac)),
         [new.clone(), before[1].clone(), before[2].clone()]
     );
 
@@ -231,7 +231,7 @@ vm-2    live             coreos-live      machines.yaml  mac=08:00:27:c3:62:84
     assert!(line.contains("refused (1 error)"), "{line}");
     let line = site.server.line_with("error[");
     assert!(line.contains("coreos-live.yaml:"), "{line}");
-    assert_eq!(script(&site, live), new);
+    assert_eq!(script(&site, old), new);
     assert_eq!(script(&site, other), before[1]);
 }
 
