@@ -230,3 +230,25 @@ fn cloud_init_does_not_wait_for_files_that_are_empty() {
         "{interfaces}"
     );
 }
+
+/// The way without a data source: `cloud-config-url` on the command line, as matchbox and shaper document it.
+#[test]
+fn cloud_init_reads_a_url_on_the_command_line() {
+    let query = "uuid=47c6da67-7477-4970-aa03-84e48ff4f6ad&buildarch=x86_64";
+    for release in [Release::Bookworm, Release::Trixie] {
+        let machine = Machine {
+            steps: &STAGES[..1],
+            ..machine(release, "08:00:27:00:00:05", query)
+        };
+        let booted = machine.boot(&flow("shaper"));
+        let labels = [
+            "uuid=47c6da67-7477-4970-aa03-84e48ff4f6ad",
+            "buildarch=x86_64",
+        ];
+        let served = render(&flow("shaper"), &labels, &["--config", "cloud-init"]);
+        // It puts a header of its own before what it got.
+        let kept = booted.file("etc/cloud/cloud.cfg.d/91_kernel_cmdline_url.cfg");
+        assert_eq!(kept, format!("#cloud-config{served}"));
+        assert_eq!(booted.configs(), names(&[("cloud-init", "200")]));
+    }
+}

@@ -2,7 +2,7 @@
 
 use super::{BASE, Site, assert_is_first_script, flows, target_after};
 use crate::support::http::{Client, get};
-use crate::support::process::run_in;
+use crate::support::process::{Process, run_in};
 
 const LIVE: &str = "/ipxe?uuid=2f1214fe-59ba-9f42-a5c5-1af6f124aaf7&mac=08-00-27-c3-62-83&domain=&hostname=&serial=0";
 
@@ -236,7 +236,7 @@ vm-2    live             coreos-live      machines.yaml  mac=08:00:27:c3:62:84
 }
 
 #[test]
-fn ignition_waits_for_a_server_that_is_not_ready() {
+fn nothing_is_said_to_be_missing_before_there_is_a_commit() {
     // Nothing published yet: 503 says `later`, and Ignition, iPXE and cloud-init come back.
     let args = [
         "serve",
@@ -244,7 +244,7 @@ fn ignition_waits_for_a_server_that_is_not_ready() {
         "--state-dir=none",
         "--listen=127.0.0.1:0",
     ];
-    let mut server = crate::support::process::Process::start(&args, &[]);
+    let mut server = Process::start(&args, &[]);
     let address = server.address();
     for target in [
         LIVE,

@@ -22,6 +22,9 @@ fn imported(server: &str, source: &str) -> Site {
 fn matchbox_boots_fedora_coreos() {
     let mut site = imported("matchbox", "matchbox");
     assert_is_first_script(&site);
+    // The name that dnsmasq makes of it.
+    let first = get(site.address, "/boot.ipxe");
+    assert_eq!(get(site.address, "/boot.ipxe.0"), first);
     let live = "http://mirror.example/fedora-coreos-34.20210725.3.0-live";
     let script = site.text(
         "/ipxe?uuid=2f1214fe-59ba-9f42-a5c5-1af6f124aaf7&mac=08-00-27-c3-62-83&domain=&hostname=&serial=0",
