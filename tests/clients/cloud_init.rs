@@ -41,6 +41,10 @@ fn machine<'m>(release: Release, mac: &'m str, query: &'m str) -> Machine<'m> {
     }
 }
 
+/// A command line that every version understands.
+const BY_MAC: &str =
+    "root=LABEL=root ds=nocloud-net;s=http://192.0.2.1:8080/v1/boot/08-00-27-00-00-03/\n";
+
 /// The machine whose seed is found by its MAC.
 fn by_mac(release: Release) -> Machine<'static> {
     machine(release, "08:00:27:00:00:03", "mac=08-00-27-00-00-03")
@@ -178,9 +182,8 @@ fn does_without_what_is_missing(machine: &Machine<'_>) -> Booted {
 #[test]
 fn cloud_init_22_does_without_vendor_data() {
     // What its script says is for newer versions: this one reads over HTTP, and then does not use what it read.
-    let cmdline = format!("root=LABEL=root ds=nocloud-net;s={BASE}/v1/boot/08-00-27-00-00-03/\n");
     does_without_what_is_missing(&Machine {
-        cmdline: Some(cmdline),
+        cmdline: Some(BY_MAC.to_owned()),
         ..by_mac(Release::Bookworm)
     });
 }
@@ -229,6 +232,21 @@ fn cloud_init_does_not_wait_for_files_that_are_empty() {
         interfaces.contains("iface eth0 inet dhcp\n"),
         "{interfaces}"
     );
+}
+
+#[test]
+fn cloud_init_waits_for_a_server_that_has_nothing_yet() {
+    for release in [Release::Bookworm, Release::Trixie] {
+        let machine = Machine {
+            cmdline: Some(BY_MAC.to_owned()),
+            late: true,
+            ..by_mac(release)
+        };
+        let booted = machine.boot(&flow("diskless"));
+        assert_has_read(&booted, "node-3", "", "Etc/UTC");
+        let (_, first) = &booted.configs()[0];
+        assert_eq!(first, "503", "{}", booted.log);
+    }
 }
 
 /// The way without a data source: `cloud-config-url` on the command line, as matchbox and shaper document it.
