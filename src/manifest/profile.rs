@@ -44,6 +44,7 @@ pub(super) const CONTENT_FIELDS: &[&str] = &[
     "file",
     "contentType",
     "template",
+    "postTransformations",
 ];
 pub(super) const VALUES_FROM_FIELDS: &[&str] = &["file"];
 /// What the older systems could do and a read-only server does not; each is refused with what to use instead.
@@ -379,7 +380,7 @@ fn body(
     if let Some(entries) = node.as_map() {
         for (key, _) in entries
             .iter()
-            .filter(|(key, _)| REFUSED_FIELDS.contains(&&**key))
+            .filter(|(key, node)| REFUSED_FIELDS.contains(&&**key) && !asks_nothing(node))
         {
             let mut there = steps.clone();
             there.push(Step::Key(key.clone()));
@@ -416,6 +417,11 @@ fn body(
         template,
         exposed,
     })
+}
+
+/// Whether a field that is refused is only there because an older system writes it out: `postTransformations: []`.
+fn asks_nothing(node: &Node) -> bool {
+    matches!(node, Node::List(items) if items.is_empty()) || node.is_null()
 }
 
 fn content_type(node: &Node, steps: &[Step], reader: &mut Reader<'_>) -> Option<String> {

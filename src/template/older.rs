@@ -1,4 +1,5 @@
-//! The spellings of the older API groups: `{{ .x }}`, `{{ .AdditionalContent.x }}` and `{{ index . "x" }}`.
+//! The spellings of the older API groups: `{{ .x }}`, `{{ .AdditionalContent.x }}`, `{{ index . "x" }}` and
+//! `{{ index .AdditionalContent "x" }}`.
 //!
 //! They are blanked out of the text before it is parsed, so that every offset stays, and remembered by their offset.
 
@@ -73,18 +74,31 @@ impl Masked {
                 (Token::Ident("index"), _),
                 (Token::Dot, _),
                 (Token::Str(name), _),
-            ] => Some(*name),
+            ]
+            | [
+                (Token::Ident("index"), _),
+                (Token::Dot, _),
+                (Token::Ident("AdditionalContent"), _),
+                (Token::Str(name), _),
+            ] => Some((*name).to_owned()),
             [
                 (Token::Ident("index"), _),
                 (Token::Dot, _),
                 (Token::String(name), _),
-            ] => Some(name.as_ref()),
+            ]
+            | [
+                (Token::Ident("index"), _),
+                (Token::Dot, _),
+                (Token::Ident("AdditionalContent"), _),
+                (Token::String(name), _),
+            ] => Some(name.clone().into()),
+            [(Token::Dot, _), ..] => self.text.get(range.clone()).and_then(dashed),
             _ => None,
         };
         match config {
             Some(config) => {
                 self.text.replace_range(range.clone(), &blank(range.len()));
-                self.configs.insert(range.start, (range, config.to_owned()));
+                self.configs.insert(range.start, (range, config));
             }
             None if is_foreign(tokens) => {
                 self.text.replace_range(range.clone(), &blank(range.len()));
@@ -93,6 +107,18 @@ impl Masked {
             None => {}
         }
     }
+}
+
+/// The name in `.ignition-config` or `.AdditionalContent.ignition-config`, which the older systems' own examples write and Go
+/// does not read.
+fn dashed(tag: &str) -> Option<String> {
+    let path = tag.strip_prefix('.')?;
+    let name = path.strip_prefix("AdditionalContent.").unwrap_or(path);
+    let is_name = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-');
+    is_name.then(|| name.to_owned())
 }
 
 /// Whether a tag is an expression of Go templates and none of ours.

@@ -14,6 +14,7 @@ mod classes;
 mod cli;
 mod diagnostics;
 mod endurance;
+mod flows;
 mod hostile;
 mod http;
 mod ids;

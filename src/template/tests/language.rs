@@ -250,6 +250,10 @@ fn reads_the_older_spellings() {
         "http://h/config/1 http://h/config/2http://h/config/3",
     );
     older.prints(
+        "{{ index .AdditionalContent \"user-data\" }} {{ .user-data }} {{- .AdditionalContent.user-data -}} x",
+        "http://h/config/2 http://h/config/2http://h/config/2x",
+    );
+    older.prints(
         "{% if true %}{{ .motd }}{% endif %}{{ labels.site }}{{ configs['motd'] }}",
         "http://h/config/3northhttp://h/config/3",
     );
@@ -265,6 +269,9 @@ fn reads_the_older_spellings() {
     for text in [
         "{{ if .x }}a{{ end }}",
         "{{ .A.B }}",
+        "{{ .A.b-c }}",
+        "{{ .x - 1 }}",
+        "{{ .-x }}",
         "{{ range $i := .x }}",
         "{{ .x | quote }}",
         "{{/* c */}}",

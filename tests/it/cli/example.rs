@@ -1,7 +1,6 @@
 //! The example's machines: what each gets, to the letter, from `render` and from a running server.
 
 use std::fmt::Write as _;
-use std::path::Path;
 
 use super::{run, source_tree};
 use crate::support::fixture::golden;
@@ -129,23 +128,7 @@ impl Machine {
 
 /// The example as a repository of its own.
 fn example() -> Repository {
-    let repo = Repository::new();
-    copy(&source_tree().join("example-repo"), repo.path());
-    repo.commit(&[]);
-    repo
-}
-
-fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy(&entry.path(), &target);
-        } else {
-            std::fs::copy(entry.path(), target).unwrap();
-        }
-    }
+    Repository::of_folder(&source_tree().join("example-repo"))
 }
 
 #[test]

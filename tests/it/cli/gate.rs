@@ -37,7 +37,7 @@ fn clone_and_remote() -> (Repository, Repository) {
     .unwrap();
     fs::set_permissions(&hook, fs::Permissions::from_mode(0o755)).unwrap();
     let clone = Repository::new();
-    copy(&source_tree().join("example-repo"), clone.path());
+    clone.take(&source_tree().join("example-repo"));
     clone.commit(&[]);
     clone.git(&[
         "remote",
@@ -46,19 +46,6 @@ fn clone_and_remote() -> (Repository, Repository) {
         &remote.path().display().to_string(),
     ]);
     (clone, remote)
-}
-
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.path().is_dir() {
-            copy(&entry.path(), &target);
-        } else {
-            fs::copy(entry.path(), target).unwrap();
-        }
-    }
 }
 
 /// Names a Profile that does not exist.

@@ -113,6 +113,19 @@ impl Repository {
         repository
     }
 
+    /// A repository with a work tree and one commit of everything in a folder.
+    pub(crate) fn of_folder(folder: &Path) -> Self {
+        let repository = Self::new();
+        repository.take(folder);
+        repository.commit(&[]);
+        repository
+    }
+
+    /// Copies everything in a folder into the work tree.
+    pub(crate) fn take(&self, folder: &Path) {
+        copy(folder, &self.path);
+    }
+
     /// The folder of the repository: the work tree, or the bare repository itself.
     pub(crate) fn path(&self) -> &Path {
         &self.path
@@ -186,5 +199,19 @@ impl Repository {
         let commit = self.git(&["commit-tree", "-m", "raw", tree]);
         self.set_ref("refs/heads/main", &commit);
         commit
+    }
+}
+
+/// Copies a folder with everything in it.
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).unwrap();
+        }
     }
 }

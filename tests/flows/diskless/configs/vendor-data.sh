@@ -1,0 +1,2 @@
+#!/bin/sh
+echo vendor-data of {{ values.hostname }} > /etc/gitboot-vendor
