@@ -141,10 +141,11 @@ impl Screen {
             self.unread += at + 1;
             return self.lines.get(self.unread - 1).cloned();
         }
-        // Its number, once it is finished, is that of the lines now.
-        if kind == Kind::Prompt && self.unread <= self.lines.len() && self.line.contains(text) {
-            self.unread = self.lines.len() + 1;
-            return Some(self.line.clone());
+        if kind == Kind::Prompt && self.line.contains(text) {
+            // Whatever answers the key may take the prompt back and go on in the same line.
+            self.end_line();
+            self.unread = self.lines.len();
+            return self.lines.last().cloned();
         }
         None
     }

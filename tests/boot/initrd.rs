@@ -16,19 +16,25 @@ const MODULES: [&str; 8] = [
     "drivers/net/virtio_net.ko",
 ];
 
-/// Fetches what `config=` of the kernel's command line names, and says its digest. A key on the console reboots.
+/// Fetches what `config=` of the kernel's command line names, through the card that `BOOTIF=` names as PXELINUX would, and
+/// says its digest. A key on the console reboots.
 const INIT: &str = r#"#!/bin/busybox sh
 bb=/bin/busybox
-$bb mkdir -p /proc /dev
 $bb mount -t proc proc /proc
+$bb mount -t sysfs sys /sys
 $bb mount -t devtmpfs dev /dev
 exec </dev/ttyS0 >/dev/ttyS0 2>&1
 for module in $($bb cat /modules/order); do $bb insmod /modules/$module; done
-# Both cards are on the same network, if there are two.
-for card in /proc/sys/net/ipv4/conf/eth*; do $bb ip link set ${card##*/} up; done
-$bb ip address add 10.0.2.15/24 dev eth0
 for word in $($bb cat /proc/cmdline); do
-    case $word in config=*) url=${word#config=} ;; esac
+    case $word in
+    config=*) url=${word#config=} ;;
+    BOOTIF=01-*) mac=$(echo ${word#BOOTIF=01-} | $bb tr - :) ;;
+    esac
+done
+for card in /sys/class/net/*; do
+    [ "$($bb cat $card/address)" = "$mac" ] || continue
+    $bb ip link set ${card##*/} up
+    $bb ip address add 10.0.2.15/24 dev ${card##*/}
 done
 echo "guest: asking for $url"
 if $bb wget -q -O /config "$url"; then
@@ -44,7 +50,7 @@ $bb reboot -f
 /// Makes the archive.
 pub(crate) fn build(linux: &Linux) -> Vec<u8> {
     let mut archive = Archive::default();
-    for folder in ["bin", "dev", "modules", "proc"] {
+    for folder in ["bin", "dev", "modules", "proc", "sys"] {
         archive.add(folder, FOLDER, &[]);
     }
     archive.add("init", PROGRAM, INIT.as_bytes());

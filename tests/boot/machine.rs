@@ -14,7 +14,7 @@ use crate::stage::kept_logs;
 
 /// How long anything on a machine may take. A boot takes 10 seconds on an idle machine that emulates another one; where
 /// tests run, nobody promises idleness.
-pub(crate) const PATIENCE: Duration = Duration::from_mins(3);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(61);
 
 /// Where a guest sees the loopback interface of this machine.
 pub(crate) const HOST: &str = "10.0.2.2";
@@ -51,7 +51,7 @@ impl Card {
 /// A machine before it is switched on.
 pub(crate) struct Machine {
     /// What it is called in the report.
-    pub(crate) name: &'static str,
+    pub(crate) name: String,
     pub(crate) firmware: Firmware,
     pub(crate) cards: Vec<Card>,
     /// What DHCP says is to be loaded.
@@ -66,11 +66,12 @@ impl Machine {
     /// A machine with one card.
     pub(crate) fn new(firmware: Firmware, mac: &str, boot_file: &str) -> Self {
         let name = match firmware {
-            Firmware::Bios | Firmware::Script(_) => "bios",
+            Firmware::Bios => "bios",
             Firmware::Uefi => "uefi",
+            Firmware::Script(_) => "ipxe",
         };
         Self {
-            name,
+            name: name.to_owned(),
             firmware,
             cards: vec![Card::new(mac)],
             boot_file: boot_file.to_owned(),
@@ -95,7 +96,10 @@ impl Machine {
             self.add_card(&mut command, at, card);
         }
         if let Some(disk) = &self.disk {
-            let drive = format!("if=none,id=disk,format=raw,file={}", disk.display());
+            let drive = format!(
+                "if=none,id=disk,format=raw,readonly=on,file={}",
+                disk.display()
+            );
             command
                 .args(["-drive", &drive])
                 .args(["-device", "virtio-blk-pci,drive=disk,bootindex=9"]);
@@ -108,10 +112,9 @@ impl Machine {
             .unwrap();
         let keys = child.stdin.take().unwrap();
         let console = Console::read(child.stdout.take().unwrap());
-        let firmware = format!("{:?}, {}", self.firmware, accelerator.name());
-        report.saw(self.name, &format!("power on ({firmware})"));
+        report.saw(&self.name, &format!("power on, {}", accelerator.name()));
         Running {
-            name: self.name,
+            name: self.name.clone(),
             child,
             keys,
             console,
@@ -166,20 +169,17 @@ impl Machine {
         };
         let rom = match self.firmware {
             // QEMU's own choice is an iPXE for both kinds of firmware.
-            Firmware::Bios | Firmware::Uefi => "",
-            Firmware::Script(_) => ",romfile=",
+            Firmware::Bios | Firmware::Uefi => format!("bootindex={at}"),
+            Firmware::Script(_) => "romfile=".to_owned(),
         };
-        let device = format!(
-            "virtio-net-pci,netdev=net{at},mac={},bootindex={at}{rom}",
-            card.mac
-        );
+        let device = format!("virtio-net-pci,netdev=net{at},mac={},{rom}", card.mac);
         command.args(["-netdev", &network, "-device", &device]);
     }
 }
 
 /// A machine that is on; switched off when dropped.
 pub(crate) struct Running {
-    name: &'static str,
+    name: String,
     child: Child,
     keys: ChildStdin,
     console: Console,
@@ -201,7 +201,7 @@ impl Running {
     fn wait(&self, text: &str, kind: Kind) -> String {
         match self.console.wait(text, kind, PATIENCE) {
             Ok(line) => {
-                self.report.saw(self.name, line.trim());
+                self.report.saw(&self.name, line.trim());
                 line
             }
             Err(why) => panic!(
@@ -228,7 +228,7 @@ impl Running {
         self.keys.write_all(keys).unwrap();
         self.keys.flush().unwrap();
         self.report
-            .saw(self.name, &format!("<- {}", keys.escape_ascii()));
+            .saw(&self.name, &format!("<- {}", keys.escape_ascii()));
     }
 
     fn stderr(&self) -> String {
@@ -248,7 +248,7 @@ impl Drop for Running {
             // A test that fails has said why; that its log is missing is seen then.
             let _ = std::fs::write(&path, text);
             self.report
-                .saw(self.name, &format!("console log: {}", path.display()));
+                .saw(&self.name, &format!("console log: {}", path.display()));
         }
     }
 }

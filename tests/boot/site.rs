@@ -91,7 +91,7 @@ spec:
   ipxe: |
     #!ipxe
     echo script: this is {name}
-    kernel {mirror}/vmlinuz initrd=main console=ttyS0 quiet panic=-1 config={{{{ config }}}}
+    kernel {mirror}/vmlinuz initrd=main console=ttyS0 quiet panic=-1 BOOTIF=01-${{mac:hexhyp}} config={{{{ config }}}}
     initrd --name main {mirror}/initrd
     boot
   additionalConfig:

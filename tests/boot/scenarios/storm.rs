@@ -34,7 +34,8 @@ pub(super) fn all_at_once(stage: &Stage, report: &Report) {
         .map(|number| {
             let mac = crowd::mac(number);
             let firmware = Firmware::Script(FIRST);
-            let machine = Machine::new(firmware, &mac, &server.boot_file());
+            let mut machine = Machine::new(firmware, &mac, &server.boot_file());
+            machine.name = format!("ipxe {number}");
             (number, machine.start(stage.accelerator, report))
         })
         .collect();
