@@ -1,12 +1,26 @@
 //! Disks with the smallest systems that can say that they were booted.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
+
+use crate::machine::{Firmware, Machine};
 
 /// What the system on a disk says.
 pub(crate) const GREETING: &str = "the disk has booted";
 
-/// A disk for BIOS: its first sector is the system.
-pub(crate) fn bios(folder: &Path) -> PathBuf {
+/// Gives a machine a disk for its firmware, made in this folder.
+pub(crate) fn attach(machine: &mut Machine, folder: &Path) {
+    if machine.firmware == Firmware::Uefi {
+        machine.disk = Some(uefi(folder));
+        // Between the card and the disk, the firmware tries its own boot from HTTP, over IPv6 as well. It identifies itself
+        // there by its UUID, and without one gives up at once instead of after 95 seconds.
+        machine.uuid = None;
+    } else {
+        machine.disk = Some(bios(folder));
+    }
+}
+
+/// A disk for BIOS: its first sector is the system. Returns what QEMU is to open.
+fn bios(folder: &Path) -> String {
     // 16-bit code at 0x7c00: print bytes up to a zero through the BIOS, which has them on the serial console too, and halt.
     let mut sector = vec![
         0xfc, // cld
@@ -32,15 +46,15 @@ pub(crate) fn bios(folder: &Path) -> PathBuf {
     sector.resize(1 << 20, 0);
     let path = folder.join("disk.img");
     std::fs::write(&path, sector).unwrap();
-    path
+    path.display().to_string()
 }
 
 /// A disk for UEFI: a FAT file system, which QEMU makes out of a folder, with the system where firmware looks for it.
-pub(crate) fn uefi(folder: &Path) -> PathBuf {
+fn uefi(folder: &Path) -> String {
     let loader = folder.join("EFI/BOOT");
     std::fs::create_dir_all(&loader).unwrap();
     std::fs::write(loader.join("BOOTX64.EFI"), program()).unwrap();
-    PathBuf::from(format!("fat:{}", folder.display()))
+    format!("fat:{}", folder.display())
 }
 
 /// An EFI program of one section.

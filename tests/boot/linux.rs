@@ -52,33 +52,30 @@ impl Linux {
     }
 }
 
-/// Downloads the kernel's package and unpacks it.
-fn download(cache: &Path) -> Result<(), String> {
-    fs::create_dir_all(cache).unwrap();
+/// Downloads the kernel's package and unpacks it as this folder.
+fn download(to: &Path) -> Result<(), String> {
+    // One that was unpacked by half must not be taken for whole the next time.
+    let work = to.with_extension("part");
+    let _ = fs::remove_dir_all(&work);
+    fs::create_dir_all(&work).map_err(|error| error.to_string())?;
     let depends = run(
-        cache,
+        &work,
         "apt-cache",
         &["depends", "--important", META_PACKAGE],
     )?;
     let package = depends
         .lines()
-        .find_map(|line| line.trim().strip_prefix("Depends: linux-image-"))
+        .find_map(|line| line.trim().strip_prefix("Depends: "))
         .ok_or_else(|| format!("apt knows no {META_PACKAGE}"))?;
-    let package = format!("linux-image-{package}");
-    run(cache, "apt-get", &["download", "-qq", &package])?;
-    let file = fs::read_dir(cache)
-        .unwrap()
-        .filter_map(|entry| entry.unwrap().file_name().into_string().ok())
-        .find(|name| name.starts_with(&format!("{package}_")))
+    run(&work, "apt-get", &["download", "-qq", package])?;
+    let file = fs::read_dir(&work)
+        .map_err(|error| error.to_string())?
+        .find_map(|entry| entry.ok()?.file_name().into_string().ok())
         .ok_or_else(|| format!("apt-get left no {package}"))?;
-    // Into a folder of its own first: one that was unpacked by half would be taken for whole the next time.
-    run(cache, "dpkg-deb", &["-x", &file, "unpacked"])?;
-    for folder in ["boot", "lib"] {
-        let unpacked = cache.join("unpacked").join(folder);
-        fs::rename(&unpacked, cache.join(folder)).map_err(|error| error.to_string())?;
-    }
-    // The modules that no virtual machine here loads are most of it.
-    let _ = fs::remove_file(cache.join(file));
+    run(&work, "dpkg-deb", &["-x", &file, "unpacked"])?;
+    let _ = fs::remove_dir_all(to);
+    fs::rename(work.join("unpacked"), to).map_err(|error| error.to_string())?;
+    let _ = fs::remove_dir_all(&work);
     Ok(())
 }
 

@@ -56,10 +56,13 @@ pub(crate) struct Machine {
     pub(crate) cards: Vec<Card>,
     /// What DHCP says is to be loaded.
     pub(crate) boot_file: String,
-    pub(crate) uuid: &'static str,
+    /// The folder of a TFTP server beside the DHCP server.
+    pub(crate) tftp: Option<PathBuf>,
+    /// Not every firmware tells one.
+    pub(crate) uuid: Option<&'static str>,
     pub(crate) serial: &'static str,
     /// The disk that comes after the cards in the order of boot devices.
-    pub(crate) disk: Option<PathBuf>,
+    pub(crate) disk: Option<String>,
 }
 
 impl Machine {
@@ -75,7 +78,8 @@ impl Machine {
             firmware,
             cards: vec![Card::new(mac)],
             boot_file: boot_file.to_owned(),
-            uuid: "c4a94672-05a1-4eda-a186-b4aa4544b146",
+            tftp: None,
+            uuid: Some("c4a94672-05a1-4eda-a186-b4aa4544b146"),
             serial: "SN-1",
             disk: None,
         }
@@ -96,10 +100,7 @@ impl Machine {
             self.add_card(&mut command, at, card);
         }
         if let Some(disk) = &self.disk {
-            let drive = format!(
-                "if=none,id=disk,format=raw,readonly=on,file={}",
-                disk.display()
-            );
+            let drive = format!("if=none,id=disk,format=raw,readonly=on,file={disk}");
             command
                 .args(["-drive", &drive])
                 .args(["-device", "virtio-blk-pci,drive=disk,bootindex=9"]);
@@ -155,15 +156,19 @@ impl Machine {
     fn add_identity(&self, command: &mut Command) {
         // A comma in a value is written twice.
         let serial = self.serial.replace(',', ",,");
-        command
-            .args(["-uuid", self.uuid])
-            .arg("-smbios")
-            .arg(format!("type=1,uuid={},serial={serial}", self.uuid));
+        command.args(["-smbios", &format!("type=1,serial={serial}")]);
+        if let Some(uuid) = self.uuid {
+            command.args(["-uuid", uuid]);
+        }
     }
 
     fn add_card(&self, command: &mut Command, at: usize, card: &Card) {
         let network = if card.has_dhcp {
-            format!("user,id=net{at},bootfile={}", self.boot_file)
+            let tftp = self.tftp.as_ref();
+            let tftp = tftp.map_or(String::new(), |folder| {
+                format!(",tftp={}", folder.display())
+            });
+            format!("user,id=net{at},bootfile={}{tftp}", self.boot_file)
         } else {
             format!("hubport,id=net{at},hubid={at}")
         };

@@ -9,6 +9,15 @@ use crate::linux::Linux;
 use crate::machine::HOST;
 use crate::mirror::Mirror;
 
+/// A file of each package that is needed, and the package.
+const NEEDED: [(&str, &str); 5] = [
+    ("/usr/bin/qemu-system-x86_64", "qemu-system-x86"),
+    ("/usr/lib/ipxe/qemu/efi-virtio.rom", "ipxe-qemu"),
+    ("/usr/lib/ipxe/ipxe.lkrn", "ipxe"),
+    ("/usr/share/OVMF/OVMF_CODE_4M.fd", "ovmf"),
+    ("/var/lib/dpkg/info/busybox-static.list", "busybox-static"),
+];
+
 /// What all scenarios share.
 pub(crate) struct Stage {
     pub(crate) accelerator: Accelerator,
@@ -18,6 +27,13 @@ pub(crate) struct Stage {
 impl Stage {
     /// Gets everything ready.
     pub(crate) fn set() -> Self {
+        let missing = NEEDED.iter().filter(|(file, _)| !Path::new(file).exists());
+        let missing: Vec<&str> = missing.map(|(_, package)| *package).collect();
+        assert!(
+            missing.is_empty(),
+            "install Debian's {}",
+            missing.join(", ")
+        );
         let linux = Linux::find(&scratch().join("linux"));
         let initrd = initrd::build(&linux);
         let files = BTreeMap::from([("/vmlinuz", linux.image), ("/initrd", initrd)]);

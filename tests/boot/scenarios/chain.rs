@@ -31,8 +31,17 @@ fn chain(stage: &Stage, report: &Report, firmware: Firmware) {
     let mut server = Server::start(&site.path(), &[], report);
     server.line_with("published");
 
-    let mut machine =
-        Machine::new(firmware, MAC, &server.boot_file()).start(stage.accelerator, report);
+    // DHCP names a script on the TFTP server beside it, as where machines of all kinds boot from one DHCP server.
+    let tftp = tempfile::tempdir().unwrap();
+    let first = format!(
+        "#!ipxe\nchain --replace --autofree {}\n",
+        server.boot_file()
+    );
+    std::fs::write(tftp.path().join("site.ipxe"), first).unwrap();
+    let mut machine = Machine::new(firmware, MAC, "site.ipxe");
+    machine.tftp = Some(tftp.path().to_owned());
+    let mut machine = machine.start(stage.accelerator, report);
+    machine.line_with("site.ipxe... ok");
     boots(&machine, &mut server, "blue", BLUE);
 
     let revision = site.push(&[("who.yaml", &assignment("green", &who))]);

@@ -10,30 +10,14 @@ use crate::site::Site;
 use crate::stage::Stage;
 
 pub(super) fn bios(stage: &Stage, report: &Report) {
-    let folder = tempfile::tempdir().unwrap();
-    let disk = disk::bios(folder.path());
-    boots_its_disk(
-        stage,
-        report,
-        Firmware::Bios,
-        &disk,
-        "Booting from the first disk",
-    );
+    boots_its_disk(stage, report, Firmware::Bios, "Booting from the first disk");
 }
 
 pub(super) fn uefi(stage: &Stage, report: &Report) {
-    let folder = tempfile::tempdir().unwrap();
-    let disk = disk::uefi(folder.path());
-    boots_its_disk(
-        stage,
-        report,
-        Firmware::Uefi,
-        &disk,
-        "Booting from the local disk",
-    );
+    boots_its_disk(stage, report, Firmware::Uefi, "Booting from the local disk");
 }
 
-fn boots_its_disk(stage: &Stage, report: &Report, firmware: Firmware, disk: &Path, says: &str) {
+fn boots_its_disk(stage: &Stage, report: &Report, firmware: Firmware, says: &str) {
     let site = Site::absent(report);
     site.create();
     site.add_folder(&Path::new(env!("CARGO_MANIFEST_DIR")).join("example-repo"));
@@ -43,7 +27,8 @@ fn boots_its_disk(stage: &Stage, report: &Report, firmware: Firmware, disk: &Pat
     // `db-2` of the example, known by its serial number.
     let mut machine = Machine::new(firmware, "52:54:00:00:06:01", &server.boot_file());
     machine.serial = "EXAMPLE-0402";
-    machine.disk = Some(disk.to_owned());
+    let folder = tempfile::tempdir().unwrap();
+    disk::attach(&mut machine, folder.path());
     let machine = machine.start(stage.accelerator, report);
     machine.line_with(says);
     machine.line_with(GREETING);

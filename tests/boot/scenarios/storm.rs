@@ -72,12 +72,12 @@ fn tell(report: &Report, outcomes: &[Outcome]) {
         .filter_map(|one| one.as_ref().ok())
         .collect();
     times.sort();
-    let middle = times.get(times.len() / 2);
+    let median = times.get(times.len() / 2).expect("thousands");
+    let longest = times.last().expect("thousands");
     let text = format!(
-        "{} boots, {SIMULATED} at a time: {} errors, median {middle:.3?}, longest {:.3?}",
+        "{} boots, {SIMULATED} at a time: {} errors, median {median:.1?}, longest {longest:.1?}",
         outcomes.len(),
         errors.len(),
-        times.last()
     );
     report.saw("crowd", &text);
     assert!(errors.is_empty(), "{text}; the first: {:?}", errors.first());

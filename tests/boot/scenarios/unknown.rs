@@ -1,6 +1,6 @@
 //! Machines that no Assignment names.
 
-use crate::disk::GREETING;
+use crate::disk::{self, GREETING};
 use crate::machine::{Firmware, Machine};
 use crate::report::Report;
 use crate::server::Server;
@@ -50,10 +50,7 @@ fn without_default(stage: &Stage, report: &Report, firmware: Firmware) {
 
     let folder = tempfile::tempdir().unwrap();
     let mut machine = Machine::new(firmware, MAC, &server.boot_file());
-    machine.disk = Some(match firmware {
-        Firmware::Uefi => crate::disk::uefi(folder.path()),
-        _ => crate::disk::bios(folder.path()),
-    });
+    disk::attach(&mut machine, folder.path());
     let machine = machine.start(stage.accelerator, report);
     machine.line_with("gitboot: asking for the script of this machine, attempt 1 of 2");
     machine.line_with("gitboot: no script, error");
