@@ -14,7 +14,7 @@ use crate::stage::kept_logs;
 
 /// How long anything on a machine may take. A boot takes 10 seconds on an idle machine that emulates another one; where
 /// tests run, nobody promises idleness.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(61);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(3);
 
 /// Where a guest sees the loopback interface of this machine.
 pub(crate) const HOST: &str = "10.0.2.2";
