@@ -1,6 +1,7 @@
 //! Virtual machines with real firmware: QEMU with `SeaBIOS` or `OVMF`, and Debian's iPXE in the ROM of the network card.
 
-use std::io::Write as _;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::Duration;
@@ -18,6 +19,9 @@ pub(crate) const PATIENCE: Duration = Duration::from_mins(3);
 
 /// Where a guest sees the loopback interface of this machine.
 pub(crate) const HOST: &str = "10.0.2.2";
+
+/// The socket on which QEMU takes commands, in the folder of the machine.
+const QMP: &str = "qmp";
 
 /// The firmware that a machine starts with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,12 +92,15 @@ impl Machine {
     /// Switches it on.
     pub(crate) fn start(&self, accelerator: Accelerator, report: &Report) -> Running {
         let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join(QMP);
         let mut command = Command::new("qemu-system-x86_64");
         command
             .args(["-nodefaults", "-no-user-config", "-display", "none"])
             .args(["-vga", "none", "-accel", accelerator.name()])
             .args(["-chardev", "stdio,id=serial,signal=off"])
-            .args(["-serial", "chardev:serial"]);
+            .args(["-serial", "chardev:serial"])
+            .arg("-qmp")
+            .arg(format!("unix:{},server=on,wait=off", socket.display()));
         self.add_firmware(&mut command, folder.path());
         self.add_identity(&mut command);
         for (at, card) in self.cards.iter().enumerate() {
@@ -234,6 +241,26 @@ impl Running {
         self.keys.flush().unwrap();
         self.report
             .saw(&self.name, &format!("<- {}", keys.escape_ascii()));
+    }
+
+    /// Pulls the cable of the card with this number, or plugs it in again.
+    pub(crate) fn cable(&self, card: usize, is_in: bool) {
+        let socket = UnixStream::connect(self.folder.path().join(QMP)).unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        let mut socket = BufReader::new(socket);
+        let set_link =
+            format!(r#"{{"execute":"set_link","arguments":{{"name":"card{card}","up":{is_in}}}}}"#);
+        // Before the first command stands a greeting, and behind each an answer.
+        for command in [r#"{"execute":"qmp_capabilities"}"#, &set_link] {
+            socket.read_line(&mut String::new()).unwrap();
+            writeln!(socket.get_mut(), "{command}").unwrap();
+        }
+        let mut answer = String::new();
+        socket.read_line(&mut answer).unwrap();
+        assert!(answer.contains("return"), "{answer}");
+        let state = if is_in { "in" } else { "out" };
+        let text = format!("<- the cable of card {card} is {state}");
+        self.report.saw(&self.name, &text);
     }
 
     fn stderr(&self) -> String {

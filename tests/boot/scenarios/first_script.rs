@@ -1,6 +1,6 @@
 //! `/boot.ipxe` itself: what people see and can do, and what arrives of what machines say.
 
-use crate::machine::{Firmware, Machine};
+use crate::machine::{Card, Firmware, Machine};
 use crate::report::Report;
 use crate::server::Server;
 use crate::site::{Site, assignment, script};
@@ -38,6 +38,33 @@ pub(super) fn shell(stage: &Stage, report: &Report) {
     machine.types(b"exit\r");
     machine.line_with("attempt 3 of 10");
     machine.line_with("script: better late");
+    machine.prompt("script: waiting");
+}
+
+/// While the machine waits for its Assignment, its cable is moved to its other card: it follows, and boots.
+pub(super) fn cable(stage: &Stage, report: &Report) {
+    const SECOND: &str = "52:54:00:00:07:02";
+    let profile = script(
+        "late",
+        "echo script: through ${mac}\nprompt script: waiting",
+    );
+    let nobody = assignment("late", "machines: [{mac: \"52:54:00:00:07:99\"}]");
+    let site = Site::new(report, &[("late.yaml", &profile), ("who.yaml", &nobody)]);
+    let mut server = Server::start(&site.path(), &[], report);
+    server.line_with("published");
+    let mut machine = Machine::new(Firmware::Bios, MAC, &server.boot_file());
+    machine.cards.push(Card::new(SECOND));
+    let machine = machine.start(stage.accelerator, report);
+
+    machine.line_with("gitboot: trying again in 6 seconds");
+    machine.cable(0, false);
+    let somebody = assignment("late", &format!("machines: [{{mac: \"{SECOND}\"}}]"));
+    let revision = site.push(&[("who.yaml", &somebody)]);
+    server.published(&revision);
+    machine.line_with("gitboot: the server does not answer, trying every network card");
+    machine.line_with("net1: 10.0.2.15");
+    machine.line_with("attempt 2 of 10");
+    machine.line_with(&format!("script: through {SECOND}"));
     machine.prompt("script: waiting");
 }
 

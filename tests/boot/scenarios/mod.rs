@@ -20,7 +20,7 @@ pub(crate) struct Scenario {
 }
 
 /// Those with one machine on at a time.
-pub(crate) const SIDE_BY_SIDE: [Scenario; 13] = [
+pub(crate) const SIDE_BY_SIDE: [Scenario; 14] = [
     scenario("chain-uefi", chain::uefi),
     scenario("chain-bios", chain::bios),
     scenario(
@@ -31,6 +31,7 @@ pub(crate) const SIDE_BY_SIDE: [Scenario; 13] = [
         "unknown-without-default-bios",
         unknown::without_default_bios,
     ),
+    scenario("first-script-cable", first_script::cable),
     scenario("first-script-shell", first_script::shell),
     scenario("not-ready", startup::not_ready),
     scenario("refused-commit", refused::commit),
