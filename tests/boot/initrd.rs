@@ -17,7 +17,7 @@ const MODULES: [&str; 8] = [
 ];
 
 /// Fetches what `config=` of the kernel's command line names, through the card that `BOOTIF=` names as PXELINUX would, and
-/// says its digest. A key on the console reboots.
+/// says its digest.
 const INIT: &str = r#"#!/bin/busybox sh
 bb=/bin/busybox
 $bb mount -t proc proc /proc
@@ -42,9 +42,8 @@ if $bb wget -q -O /config "$url"; then
 else
     echo "guest: config not found"
 fi
-echo "guest: press Enter to reboot"
-read -r key
-$bb reboot -f
+echo "guest: done"
+while :; do $bb sleep 1000; done
 "#;
 
 /// Makes the archive.

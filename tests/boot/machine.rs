@@ -184,7 +184,10 @@ impl Machine {
             Firmware::Bios | Firmware::Uefi => format!("bootindex={at}"),
             Firmware::Script(_) => "romfile=".to_owned(),
         };
-        let device = format!("virtio-net-pci,netdev=net{at},mac={},{rom}", card.mac);
+        let device = format!(
+            "virtio-net-pci,id=card{at},netdev=net{at},mac={},{rom}",
+            card.mac
+        );
         command.args(["-netdev", &network, "-device", &device]);
     }
 }

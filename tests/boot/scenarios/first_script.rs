@@ -62,7 +62,7 @@ pub(super) fn cable(stage: &Stage, report: &Report) {
     let revision = site.push(&[("who.yaml", &somebody)]);
     server.published(&revision);
     machine.line_with("gitboot: the server does not answer, trying every network card");
-    machine.line_with("net1: 10.0.2.15");
+    machine.line_with("Configuring (net1");
     machine.line_with("attempt 2 of 10");
     machine.line_with(&format!("script: through {SECOND}"));
     machine.prompt("script: waiting");

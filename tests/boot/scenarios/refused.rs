@@ -21,15 +21,16 @@ pub(super) fn commit(stage: &Stage, report: &Report) {
     let site = Site::new(report, &files);
     let mut server = Server::start(&site.path(), &[], report);
     server.line_with("published");
-    let mut machine =
-        Machine::new(Firmware::Bios, MAC, &server.boot_file()).start(stage.accelerator, report);
-    boots(&machine, &mut server, "blue", CONFIG);
+    let machine = Machine::new(Firmware::Bios, MAC, &server.boot_file());
+    let running = machine.start(stage.accelerator, report);
+    boots(&running, &mut server, "blue", CONFIG);
 
     let revision = site.push(&[("who.yaml", &assignment("blau", &who))]);
     server.line_with(&format!(
         "revision {revision} refused (1 error), still serving"
     ));
     server.line_with("error[unknown-profile]");
-    machine.types(b"\n");
-    boots(&machine, &mut server, "blue", CONFIG);
+    drop(running);
+    let running = machine.start(stage.accelerator, report);
+    boots(&running, &mut server, "blue", CONFIG);
 }
