@@ -36,22 +36,28 @@ const LONGEST_SECONDS: u32 = 54;
 /// How long the shell is offered, in seconds: long enough to read the line and press a key.
 const OFFER_SECONDS: u32 = 3;
 
+/// How long the server may take to answer before every card is tried, in milliseconds: much longer than it takes, much shorter
+/// than the half minute after which iPXE itself gives a connection up.
+const ANSWER_MILLIS: u32 = 10_000;
+
 /// The script, for this many attempts; 0 tries for ever.
 #[must_use]
 pub fn boot_script(attempts: u32) -> Bytes {
     let mut script = String::from("#!ipxe\n");
     // Writing into a string cannot fail.
-    let _ = writeln!(script, "set gitboot-query {}", query());
     try_often(
         &mut script,
         attempts,
         &[
+            // Every time: the card may be another one than before.
+            &format!("set gitboot-query {}", query()),
             &format!(
                 "echo gitboot: asking for the script of this machine, attempt ${{gitboot-attempt}}{}",
                 of(attempts)
             ),
             "chain --replace --autofree ipxe?${gitboot-query} || echo gitboot: no script, error ${errno}",
         ],
+        &find_server(),
     );
     Bytes::from(script)
 }
@@ -74,12 +80,14 @@ pub fn first_stage(base: &BaseUrl, attempts: u32) -> Bytes {
                 "chain --replace --autofree {base}/boot.ipxe || echo gitboot: no boot.ipxe, error ${{errno}}"
             ),
         ],
+        &[],
     );
     Bytes::from(script)
 }
 
-/// Carries out these lines so many times, with growing pauses and a shell on offer, then goes on to the next boot device.
-fn try_often(script: &mut String, attempts: u32, lines: &[&str]) {
+/// Carries out these lines so many times, with growing pauses and a shell on offer, and `meanwhile` before each next time;
+/// then goes on to the next boot device.
+fn try_often(script: &mut String, attempts: u32, lines: &[&str], meanwhile: &[String]) {
     // Writing into a string cannot fail.
     let _ = writeln!(script, "set gitboot-attempt:int32 1");
     let _ = writeln!(script, "set gitboot-pause:int32 {STEP_SECONDS}");
@@ -104,6 +112,9 @@ fn try_often(script: &mut String, attempts: u32, lines: &[&str]) {
         "iseq ${{gitboot-pause}} {LONGEST_SECONDS} || inc gitboot-pause {STEP_SECONDS}"
     );
     let _ = writeln!(script, "inc gitboot-attempt");
+    for line in meanwhile {
+        let _ = writeln!(script, "{line}");
+    }
     let _ = writeln!(script, "goto gitboot-ask");
     if attempts > 0 {
         let _ = writeln!(script, ":gitboot-give-up");
@@ -138,6 +149,20 @@ fn query() -> String {
     query
 }
 
+/// What makes the next attempt go through whichever card has an address if the server cannot be reached any more. What tells
+/// the two apart is `boot.ipxe` itself, which is always there: a machine without an Assignment keeps its card, one whose cable
+/// was moved to another card follows it. The card that was lost is closed, since its routes would come first.
+fn find_server() -> [String; 4] {
+    [
+        format!(
+            "imgfetch --name gitboot-probe --timeout {ANSWER_MILLIS} boot.ipxe && imgfree gitboot-probe && goto gitboot-ask ||"
+        ),
+        "echo gitboot: the server does not answer, trying every network card".to_owned(),
+        "ifclose netX ||".to_owned(),
+        "dhcp ||".to_owned(),
+    ]
+}
+
 fn offer_shell(script: &mut String) {
     let _ = writeln!(
         script,
@@ -153,10 +178,10 @@ mod tests {
     fn the_script_tries_as_often_as_it_was_told() {
         let script = boot_script(10);
         let expected = "#!ipxe
-set gitboot-query uuid=${uuid}&mac=${mac:hexhyp}&mac=${net0/mac:hexhyp}&mac=${net1/mac:hexhyp}&mac=${net2/mac:hexhyp}&mac=${net3/mac:hexhyp}&mac=${net4/mac:hexhyp}&mac=${net5/mac:hexhyp}&mac=${net6/mac:hexhyp}&mac=${net7/mac:hexhyp}&buildarch=${buildarch}&platform=${platform}&serial.hex=${serial:hexraw}&asset.hex=${asset:hexraw}&manufacturer.hex=${manufacturer:hexraw}&product.hex=${product:hexraw}&hostname.hex=${hostname:hexraw}&domain.hex=${domain:hexraw}
 set gitboot-attempt:int32 1
 set gitboot-pause:int32 6
 :gitboot-ask
+set gitboot-query uuid=${uuid}&mac=${mac:hexhyp}&mac=${net0/mac:hexhyp}&mac=${net1/mac:hexhyp}&mac=${net2/mac:hexhyp}&mac=${net3/mac:hexhyp}&mac=${net4/mac:hexhyp}&mac=${net5/mac:hexhyp}&mac=${net6/mac:hexhyp}&mac=${net7/mac:hexhyp}&buildarch=${buildarch}&platform=${platform}&serial.hex=${serial:hexraw}&asset.hex=${asset:hexraw}&manufacturer.hex=${manufacturer:hexraw}&product.hex=${product:hexraw}&hostname.hex=${hostname:hexraw}&domain.hex=${domain:hexraw}
 echo gitboot: asking for the script of this machine, attempt ${gitboot-attempt} of 10
 chain --replace --autofree ipxe?${gitboot-query} || echo gitboot: no script, error ${errno}
 iseq ${gitboot-attempt} 10 && goto gitboot-give-up ||
@@ -165,6 +190,10 @@ prompt --key 0x02 --timeout 3000 gitboot: press Ctrl-B for a shell && shell ||
 sleep ${gitboot-pause} ||
 iseq ${gitboot-pause} 54 || inc gitboot-pause 6
 inc gitboot-attempt
+imgfetch --name gitboot-probe --timeout 10000 boot.ipxe && imgfree gitboot-probe && goto gitboot-ask ||
+echo gitboot: the server does not answer, trying every network card
+ifclose netX ||
+dhcp ||
 goto gitboot-ask
 :gitboot-give-up
 echo gitboot: giving up, going on to the next boot device
