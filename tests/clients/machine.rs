@@ -98,7 +98,7 @@ impl Machine<'_> {
             })
             .unwrap();
         fs::write(work.path().join("gitboot.args"), self.flags).unwrap();
-        let steps: String = self.steps.iter().map(|step| format!("{step}\n")).collect();
+        let steps = self.steps.join("\n") + "\n";
         fs::write(work.path().join("steps"), steps).unwrap();
         if let Some(cmdline) = &self.cmdline {
             fs::write(work.path().join("cmdline"), cmdline).unwrap();
