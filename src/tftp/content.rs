@@ -15,8 +15,9 @@ use super::root::{self, Refusal};
 /// of the transfers.
 const READ_BYTES: usize = 64 << 10;
 
-/// The longest file that is sent with other line ends, in bytes. Such files are texts; firmware asks for bytes.
-const MAX_TEXT_BYTES: u64 = 1 << 20;
+/// The longest file that is sent with other line ends, in bytes: each transfer holds all of it, up to twice as long, in memory.
+/// Such files are the settings of boot loaders; firmware asks for bytes.
+const MAX_TEXT_BYTES: u64 = 64 << 10;
 
 /// What is sent.
 #[derive(Debug)]
@@ -71,7 +72,7 @@ impl Content {
         if bytes > MAX_TEXT_BYTES {
             return Err(Unsendable {
                 code: Code::Other,
-                words: "netascii is for texts up to 1 MiB, ask for octet",
+                words: "netascii is for texts up to 64 KiB, ask for octet",
                 reason: "netascii_too_long",
                 status: 413,
             });
