@@ -49,6 +49,23 @@ fn secrets_are_listed_like_values() {
 }
 
 #[test]
+fn it_is_told_whether_a_label_may_choose_a_secret() {
+    for (text, expected) in [
+        ("{{ secrets.db.password }}", false),
+        ("{{ secrets[machine.name] }}", false),
+        ("{{ secrets.db[values.dns[0]].x }}", false),
+        ("{{ secrets[labels.serial] }}", true),
+        ("{{ secrets.db['a' ~ labels.serial|lower].x }}", true),
+        ("{% set key = labels.serial %}{{ secrets.db[key] }}", true),
+        ("{% set all = secrets %}{{ all[labels.serial] }}", true),
+    ] {
+        let template = config().parse(text).unwrap();
+        let told = template.usage().secrets.iter().any(|one| one.by_label);
+        assert_eq!(told, expected, "{text}");
+    }
+}
+
+#[test]
 fn scripts_know_no_secrets_wherever_they_are_written() {
     let script = case().file("dir/inner", "a {{ secrets.token }}").file(
         "dir/macros",
