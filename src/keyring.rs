@@ -145,6 +145,12 @@ impl Keyring {
         Ok(true)
     }
 
+    /// Whether the last look found something new, for which one look is not enough.
+    #[must_use]
+    pub fn is_changing(&self) -> bool {
+        self.looked != self.seen
+    }
+
     /// A look: what is new in the files, if it has been there for two of them.
     fn changed(&mut self) -> Option<Contents> {
         let contents = Contents::of(&self.files);
