@@ -3,7 +3,7 @@
 //! The files are read at the start, where a mistake ends the process, and again whenever they hold something else; a mistake
 //! then keeps what was read before. No message of this room holds a part of what stands in them.
 
-use std::fs::{self, File};
+use std::fs;
 use std::hash::{BuildHasher as _, Hash as _, Hasher as _, RandomState};
 use std::io::Read as _;
 use std::os::unix::fs::MetadataExt as _;
@@ -14,6 +14,7 @@ use serde_json::{Map, Value};
 
 use crate::compile::Secrets;
 use crate::diagnostic::{Diagnostic, rules};
+use crate::file::open_regular;
 use crate::id::IdKey;
 use crate::manifest::{Budget, read_values_file};
 use crate::secret::Secret;
@@ -50,9 +51,35 @@ pub struct Keyring {
     budget: Budget,
     id_key: Option<IdKey>,
     secrets: Secrets,
-    /// What stood in the files when they were looked at last, good or bad.
+    /// What stood in the files when they were read last, good or bad.
     seen: u64,
+    /// What stood in them at the last look.
+    looked: u64,
     hasher: RandomState,
+}
+
+/// What stands in the files at one time.
+struct Contents {
+    id_key: Option<Result<Vec<u8>, String>>,
+    values: Option<Result<Vec<u8>, String>>,
+}
+
+impl Contents {
+    fn of(files: &KeyFiles) -> Self {
+        Self {
+            id_key: files.id_key.as_deref().map(contents),
+            values: files.values.as_deref().map(contents),
+        }
+    }
+
+    /// A number that is the same for the same contents and the same hasher.
+    fn fingerprint(&self, hasher: &RandomState) -> u64 {
+        let mut hasher = hasher.build_hasher();
+        for content in [&self.id_key, &self.values].into_iter().flatten() {
+            content.as_ref().map_err(|_| ()).hash(&mut hasher);
+        }
+        hasher.finish()
+    }
 }
 
 impl Keyring {
@@ -61,16 +88,19 @@ impl Keyring {
     /// # Errors
     /// Says which file cannot be used, why, and what to do.
     pub fn open(files: KeyFiles, budget: Budget, otherwise: Secrets) -> Result<Self, KeyringError> {
+        let contents = Contents::of(&files);
+        let hasher = RandomState::new();
+        let seen = contents.fingerprint(&hasher);
         let mut keyring = Self {
             files,
             budget,
             id_key: None,
             secrets: otherwise,
-            seen: 0,
-            hasher: RandomState::new(),
+            seen,
+            looked: seen,
+            hasher,
         };
-        keyring.seen = keyring.fingerprint();
-        keyring.read()?;
+        keyring.take(contents)?;
         Ok(keyring)
     }
 
@@ -92,13 +122,14 @@ impl Keyring {
         &self.secrets
     }
 
-    /// Whether the files hold something else than when they were read last.
+    /// Whether the files hold something else than when they were read last, and did so at the look before this one: whoever
+    /// replaces them may do it in several steps.
     #[must_use]
-    pub fn has_changed(&self) -> bool {
-        self.has_files() && self.fingerprint() != self.seen
+    pub fn has_changed(&mut self) -> bool {
+        self.has_files() && self.changed().is_some()
     }
 
-    /// Reads the files again if they hold something else now. Says whether they did.
+    /// Reads the files again if they hold something else now, and did so at the look before this one. Says whether they did.
     ///
     /// # Errors
     /// As for [`Self::open`]; what was read before stays, and the same mistake is not told again.
@@ -106,40 +137,47 @@ impl Keyring {
         if !self.has_files() {
             return Ok(false);
         }
-        let seen = self.fingerprint();
-        if seen == self.seen {
+        let Some(contents) = self.changed() else {
             return Ok(false);
-        }
-        self.seen = seen;
-        self.read()?;
+        };
+        self.seen = self.looked;
+        self.take(contents)?;
         Ok(true)
     }
 
-    fn read(&mut self) -> Result<(), KeyringError> {
-        let id_key = self.files.id_key.as_deref().map(read_key).transpose()?;
-        let values = self.files.values.as_deref();
-        let values = values.map(|path| read_values(path, self.budget));
+    /// Whether the last look found something new, for which one look is not enough.
+    #[must_use]
+    pub fn is_changing(&self) -> bool {
+        self.looked != self.seen
+    }
+
+    /// A look: what is new in the files, if it has been there for two of them.
+    fn changed(&mut self) -> Option<Contents> {
+        let contents = Contents::of(&self.files);
+        let now = contents.fingerprint(&self.hasher);
+        let before = std::mem::replace(&mut self.looked, now);
+        (now == before && now != self.seen).then_some(contents)
+    }
+
+    fn take(&mut self, contents: Contents) -> Result<(), KeyringError> {
+        let KeyFiles { id_key, values } = &self.files;
+        let read = |path: &Option<PathBuf>, content| Some((path.clone()?, content?));
+        let id_key = read(id_key, contents.id_key);
+        let id_key = id_key.map(|(path, content)| read_key(&path, content));
+        let id_key = id_key.transpose()?;
+        let values = read(values, contents.values);
+        let values = values.map(|(path, content)| read_values(&path, content, self.budget));
         if let Some(values) = values.transpose()? {
             self.secrets = Secrets::Known(Arc::new(Secret::new(values)));
         }
         self.id_key = id_key;
         Ok(())
     }
-
-    /// A number that is the same for the same contents, as long as this process runs.
-    fn fingerprint(&self) -> u64 {
-        let KeyFiles { id_key, values } = &self.files;
-        let mut hasher = self.hasher.build_hasher();
-        for path in [id_key, values].into_iter().flatten() {
-            contents(path).map_err(|_| ()).hash(&mut hasher);
-        }
-        hasher.finish()
-    }
 }
 
-fn read_key(path: &Path) -> Result<IdKey, KeyringError> {
+fn read_key(path: &Path, content: Result<Vec<u8>, String>) -> Result<IdKey, KeyringError> {
     let wrong = |problem: String| error("--id-key-file", path, problem);
-    let bytes = contents(path).map_err(wrong)?;
+    let bytes = content.map_err(wrong)?;
     look_at_permissions("--id-key-file", path);
     let line = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
     let key = line.strip_suffix(b"\r").unwrap_or(line);
@@ -151,9 +189,13 @@ fn read_key(path: &Path) -> Result<IdKey, KeyringError> {
     })
 }
 
-fn read_values(path: &Path, budget: Budget) -> Result<Map<String, Value>, KeyringError> {
+fn read_values(
+    path: &Path,
+    content: Result<Vec<u8>, String>,
+    budget: Budget,
+) -> Result<Map<String, Value>, KeyringError> {
     let wrong = |problem: String| error("--secret-values-file", path, problem);
-    let bytes = contents(path).map_err(wrong)?;
+    let bytes = content.map_err(wrong)?;
     look_at_permissions("--secret-values-file", path);
     let name = RepoPath::parse("secrets.yaml").expect("it is a path of one segment");
     let entry = Entry::File(bytes.into());
@@ -177,11 +219,9 @@ fn in_general(diagnostic: &Diagnostic) -> String {
 /// All that stands in a file, or why it cannot be read.
 fn contents(path: &Path) -> Result<Vec<u8>, String> {
     let unreadable = |error: std::io::Error| format!("the file cannot be read: {error}");
-    if !fs::metadata(path).map_err(unreadable)?.is_file() {
-        return Err("it is not a regular file".to_owned());
-    }
+    let file = open_regular(path).map_err(unreadable)?;
+    let file = file.ok_or("it is not a regular file")?;
     let mut bytes = Vec::new();
-    let file = File::open(path).map_err(unreadable)?;
     file.take(MAX_FILE_BYTES + 1)
         .read_to_end(&mut bytes)
         .map_err(unreadable)?;
@@ -317,12 +357,35 @@ mod tests {
         assert!(!keyring.has_changed());
         assert!(matches!(keyring.renew(), Ok(false)));
         folder.write("values", "a: [\n");
+        assert!(!keyring.has_changed());
         assert!(keyring.has_changed());
         assert!(keyring.renew().is_err());
         assert!(matches!(keyring.renew(), Ok(false)));
         assert_eq!(values(&keyring), r#"{"a":1}"#);
         folder.write("values", "a: 2\n");
+        assert!(matches!(keyring.renew(), Ok(false)));
         assert!(matches!(keyring.renew(), Ok(true)));
         assert_eq!(values(&keyring), r#"{"a":2}"#);
+    }
+
+    #[test]
+    fn a_file_that_is_half_written_is_not_read() {
+        let folder = Folder::new(KEY, "a: one\nb: two\n");
+        let mut keyring = folder.open().unwrap();
+        // Both halves would be a map and a key; a check may come in between.
+        folder.write("values", "a: th");
+        assert!(!keyring.has_changed());
+        folder.write("values", "a: three\n");
+        assert!(matches!(keyring.renew(), Ok(false)));
+        folder.write("values", "a: three\nb: four\n");
+        folder.write("key", "fedcba9876543210\n");
+        assert!(!keyring.has_changed());
+        folder.write("key", "fedcba9876543210fedcba9876543210\n");
+        assert!(matches!(keyring.renew(), Ok(false)));
+        assert_eq!(values(&keyring), r#"{"a":"one","b":"two"}"#);
+        assert!(keyring.has_changed());
+        assert!(matches!(keyring.renew(), Ok(true)));
+        assert_eq!(values(&keyring), r#"{"a":"three","b":"four"}"#);
+        assert!(!keyring.has_changed());
     }
 }

@@ -13,8 +13,8 @@
 //! | `explain/` | `compile`, `render`, `diagnostic`, `snapshot`, `label`, `tree` | |
 //! | `serve/` | `poll`, `http`, `tftp`, `publish`, `source`, `state`, `keyring`, `observe`, `manifest`, `compile`, `label`, `render`, `tree` | `rustix` |
 //! | `poll/` | `source`, `state`, `keyring`, `compile`, `publish`, `diagnostic`, `snapshot`, `observe`, `tree` | `rand` |
-//! | `source/` | `tree` | `gix`, `httpdate`, `jiff`, `reqwest`, `ring`, `rustls`, `ssh_key` |
-//! | `keyring` | `compile`, `manifest`, `diagnostic`, `id`, `secret`, `tree` | |
+//! | `source/` | `file`, `tree` | `gix`, `httpdate`, `jiff`, `reqwest`, `ring`, `rustls`, `ssh_key` |
+//! | `keyring` | `compile`, `manifest`, `diagnostic`, `id`, `secret`, `file`, `tree` | |
 //! | `state/` | `tree` | `sha2` |
 //! | `tree` | | |
 //! | `import/` | `manifest`, `diagnostic`, `label`, `tree` | |
@@ -24,11 +24,12 @@
 //! | `label/` | | |
 //! | `id` | | `hmac`, `serde_json_canonicalizer`, `sha2`, `uuid` |
 //! | `secret` | | |
+//! | `file` | | `nix` |
 //! | `template/` | `label`, `secret`, `tree` | `minijinja`, `strsim` |
 //! | `snapshot/` | `template`, `label`, `id`, `secret`, `tree` | |
 //! | `render` | `snapshot`, `template`, `label`, `id`, `secret`, `tree` | |
 //! | `publish/` | `snapshot`, `id`, `diagnostic`, `tree` | `arc_swap` |
-//! | `http/` | `publish`, `render`, `snapshot`, `label`, `id`, `observe`, `poll`, `tree` | `warp`, `hyper`, `hyper_util`, `http_body_util`, `ipnet`, `rustls`, `socket2`, `tokio_rustls`, `x509_parser` |
+//! | `http/` | `publish`, `render`, `snapshot`, `label`, `id`, `observe`, `poll`, `file`, `tree` | `warp`, `hyper`, `hyper_util`, `http_body_util`, `ipnet`, `rustls`, `socket2`, `tokio_rustls`, `x509_parser` |
 //! | `tftp/` | `observe` | `nix`, `socket2` |
 //! | `observe/` | `label` | `tracing_subscriber` |
 //!
@@ -52,6 +53,7 @@ pub mod compile;
 pub mod diagnostic;
 pub mod diff;
 pub mod explain;
+pub mod file;
 pub mod http;
 pub mod id;
 pub mod import;

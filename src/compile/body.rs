@@ -345,7 +345,7 @@ impl<'a> Bodies<'a> {
         );
         let usage = template.usage();
         let mut paths = usage.values.iter().chain(&usage.secrets);
-        let only_a_label_can_tell = !usage.labels.is_empty() && paths.any(|one| one.computed);
+        let only_a_label_can_tell = !usage.labels.is_empty() && paths.any(|one| one.by_label);
         match result {
             Ok(text) => Ok(Some(text)),
             Err(problem) if problem.kind == ProblemKind::Undefined && only_a_label_can_tell => {

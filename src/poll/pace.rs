@@ -23,8 +23,9 @@ const MISSING_FLOOR: Duration = Duration::from_secs(30);
 /// else, and whoever has just replaced a password waits for it.
 pub(super) const CREDENTIALS_PAUSE: Duration = Duration::from_secs(5);
 
-/// How often it is looked whether the files of secrets hold something else now: to rotate a secret is somebody waiting.
-pub(super) const SECRETS_PAUSE: Duration = Duration::from_secs(2);
+/// How often it is looked whether the files of secrets hold something else now: to rotate a secret is somebody waiting, for
+/// two looks that find the same.
+pub(super) const SECRETS_PAUSE: Duration = Duration::from_secs(1);
 
 /// How far the regular pause strays to either side, as a share, so that a fleet of servers does not ask in step.
 const JITTER: f64 = 0.1;

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use super::{Poller, pace, report};
-use crate::keyring::Keyring;
+use crate::keyring::{Keyring, KeyringError};
 use crate::publish::Moment;
 use crate::tree::Tree;
 
@@ -23,11 +23,16 @@ impl Poller {
         let Some(keyring) = self.keyring.clone() else {
             return false;
         };
-        let renewed = tokio::task::spawn_blocking(move || lock(&keyring).renew()).await;
+        let mut renewed = renew(&keyring).await;
+        if matches!(renewed, Ok(false)) && lock(&keyring).is_changing() {
+            // A commit often comes together with the secrets that it names, and a request with their ids.
+            tokio::time::sleep(pace::SECRETS_PAUSE).await;
+            renewed = renew(&keyring).await;
+        }
         match renewed {
-            Ok(Ok(true)) => {}
-            Ok(Ok(false)) | Err(_) => return false,
-            Ok(Err(error)) => {
+            Ok(true) => {}
+            Ok(false) => return false,
+            Err(error) => {
                 tracing::warn!("{error}; what was read before stays in use");
                 return false;
             }
@@ -65,6 +70,13 @@ impl Poller {
             self.publisher.refuse(Arc::clone(refusal), Moment::now());
         }
     }
+}
+
+async fn renew(keyring: &Arc<Mutex<Keyring>>) -> Result<bool, KeyringError> {
+    let keyring = Arc::clone(keyring);
+    let renewed = tokio::task::spawn_blocking(move || lock(&keyring).renew());
+    // A task that ends in a fault has changed nothing.
+    renewed.await.unwrap_or(Ok(false))
 }
 
 /// Ends when the files of secrets hold something else than when they were read last.

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use super::error::{ErrorClass, SourceError, printable};
 use super::url::{Place, RepoUrl};
+use crate::file::open_regular;
 
 /// The largest file of a credential in bytes: the CA certificates of a whole system take a quarter of it.
 const MAX_FILE_BYTES: u64 = 1 << 20;
@@ -214,13 +215,9 @@ impl Credentials {
 /// What stands in a file, or why nobody can tell.
 fn contents(path: &Path) -> Result<Vec<u8>, io::ErrorKind> {
     let read = || {
-        if !fs::metadata(path)?.is_file() {
-            return Err(io::ErrorKind::InvalidInput.into());
-        }
+        let file = open_regular(path)?.ok_or(io::ErrorKind::InvalidInput)?;
         let mut bytes = Vec::new();
-        File::open(path)?
-            .take(MAX_FILE_BYTES + 1)
-            .read_to_end(&mut bytes)?;
+        file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes)?;
         Ok(bytes)
     };
     read().map_err(|error: io::Error| error.kind())
@@ -266,12 +263,9 @@ impl Named<'_> {
 
     /// Fails when the file is not there or not ours to read.
     pub(super) fn open(&self) -> Result<File, SourceError> {
-        let metadata = fs::metadata(self.path);
-        let metadata = metadata.map_err(|error| self.wrong(&format!("cannot be read: {error}")))?;
-        if !metadata.is_file() {
-            return Err(self.wrong("is not a regular file"));
-        }
-        File::open(self.path).map_err(|error| self.wrong(&format!("cannot be read: {error}")))
+        let file = open_regular(self.path);
+        let file = file.map_err(|error| self.wrong(&format!("cannot be read: {error}")))?;
+        file.ok_or_else(|| self.wrong("is not a regular file"))
     }
 
     /// What is wrong with the file; never a part of it.

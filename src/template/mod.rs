@@ -135,6 +135,8 @@ pub struct ValuePath {
     pub place: Place,
     /// A look-up that is not literal follows, or `values` or `secrets` stands alone.
     pub computed: bool,
+    /// What follows may be computed from a label, so that only a machine's label can tell whether it is there.
+    pub by_label: bool,
     /// It is the whole of a `{{ … }}`.
     pub printed: bool,
 }

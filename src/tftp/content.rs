@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use tokio::sync::Semaphore;
 
 use super::packet::{Code, Mode};
 use super::root::{self, Refusal};
@@ -15,8 +16,30 @@ use super::root::{self, Refusal};
 /// of the transfers.
 const READ_BYTES: usize = 64 << 10;
 
-/// The longest file that is sent with other line ends, in bytes. Such files are texts; firmware asks for bytes.
-const MAX_TEXT_BYTES: u64 = 1 << 20;
+/// The longest file that is sent with other line ends, in bytes: each transfer holds all of it, up to twice as long, in memory.
+/// Such files are the settings of boot loaders; firmware asks for bytes.
+const MAX_TEXT_BYTES: u64 = 64 << 10;
+
+/// How many transfers may be at the disk at once: more than any disk does at a time, and an eighth of the threads that the
+/// process has for all that blocks. Where a disk hangs, the others are left to those who look after the repository.
+const AT_DISK: usize = 64;
+
+static DISK: Semaphore = Semaphore::const_new(AT_DISK);
+
+/// Does something at the disk, once there is a place for it.
+pub(super) async fn at_disk<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> io::Result<T> {
+    // Fails only when the semaphore is closed, which nobody does.
+    let place = DISK.acquire().await.map_err(io::Error::other)?;
+    let work = tokio::task::spawn_blocking(move || {
+        let done = work();
+        // Not before, whoever waits for it: a thread at a disk that hangs is one, even when the client is gone.
+        drop(place);
+        done
+    });
+    work.await.map_err(io::Error::other)
+}
 
 /// What is sent.
 #[derive(Debug)]
@@ -71,7 +94,7 @@ impl Content {
         if bytes > MAX_TEXT_BYTES {
             return Err(Unsendable {
                 code: Code::Other,
-                words: "netascii is for texts up to 1 MiB, ask for octet",
+                words: "netascii is for texts up to 64 KiB, ask for octet",
                 reason: "netascii_too_long",
                 status: 413,
             });
@@ -96,8 +119,8 @@ impl Content {
                         usize::try_from(self.bytes.saturating_sub(start)).unwrap_or(usize::MAX);
                     let most = left.min(READ_BYTES.max(length));
                     let file = Arc::clone(file);
-                    let piece = tokio::task::spawn_blocking(move || read(&file, start, most));
-                    self.piece = (start, piece.await.map_err(io::Error::other)??);
+                    let piece = at_disk(move || read(&file, start, most)).await??;
+                    self.piece = (start, piece);
                 }
                 (self.piece.0, &self.piece.1)
             }
@@ -183,6 +206,32 @@ mod tests {
         let mut content = Content::open(folder.path(), &["file"], Mode::Octet).unwrap();
         std::fs::write(&path, "short").unwrap();
         assert!(content.read(0, 512).await.is_err());
+    }
+
+    #[test]
+    fn a_disk_that_hangs_leaves_threads_to_others() {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .max_blocking_threads(AT_DISK + 1)
+            .enable_time()
+            .build()
+            .unwrap();
+        let (hold, hung) = std::sync::mpsc::channel::<()>();
+        let hung = Arc::new(std::sync::Mutex::new(hung));
+        runtime.block_on(async {
+            for _ in 0..2 * AT_DISK {
+                let hung = Arc::clone(&hung);
+                // Ends once the other end is gone.
+                tokio::spawn(at_disk(move || hung.lock().unwrap().recv().is_ok()));
+            }
+            // Each of them has its turn.
+            for _ in 0..2 * AT_DISK {
+                tokio::task::yield_now().await;
+            }
+            let other = tokio::task::spawn_blocking(|| "done");
+            let other = tokio::time::timeout(std::time::Duration::from_secs(20), other).await;
+            drop(hold);
+            assert_eq!(other.expect("no thread is left").unwrap(), "done");
+        });
     }
 
     #[test]

@@ -23,7 +23,7 @@ use tokio::net::UdpSocket;
 use tokio::sync::watch;
 
 use crate::observe::{self, Transferred};
-use content::{Content, Unsendable};
+use content::{Content, Unsendable, at_disk};
 use packet::{Asked, Code, MAX_REQUEST_BYTES, Request};
 use places::{Admission, Ends, Place, Places};
 use root::Refusal;
@@ -262,7 +262,7 @@ impl Hatch {
             return Err(Refusal::NotFound.into());
         };
         // A disk that hangs holds up nobody else.
-        let opened = tokio::task::spawn_blocking(move || {
+        let opened = at_disk(move || {
             let parts = root::parts(&request.file)?;
             let content = Content::open(&root, &parts, request.mode)?;
             Ok((request, content))

@@ -196,10 +196,14 @@ impl Transfer {
 
     /// How long to wait for news after what was sent last.
     pub(super) fn patience(&self) -> Duration {
-        let growing = || FIRST_PATIENCE.saturating_mul(1 << self.silences.min(RETRIES));
-        self.plan
-            .patience
-            .unwrap_or_else(|| growing().min(LONGEST_PATIENCE))
+        let growing = FIRST_PATIENCE.saturating_mul(1 << self.silences.min(RETRIES));
+        let growing = growing.min(LONGEST_PATIENCE);
+        match self.plan.patience {
+            // Whoever writes somebody else's address on a request does not choose for how long it takes a place.
+            Some(chosen) if !self.is_confirmed => chosen.min(growing),
+            Some(chosen) => chosen,
+            None => growing,
+        }
     }
 
     /// After news: the next blocks, or the end.

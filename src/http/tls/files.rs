@@ -1,6 +1,6 @@
 //! The files of TLS as they stand on the disk.
 
-use std::fs::{self, File};
+use std::fs;
 use std::hash::{BuildHasher as _, Hash as _, Hasher as _, RandomState};
 use std::io::{self, Read as _};
 use std::os::unix::fs::MetadataExt as _;
@@ -8,6 +8,7 @@ use std::path::Path;
 
 use super::error::{Problem, TlsError};
 use super::{Clients, Settings};
+use crate::file::open_regular;
 
 /// The largest file in bytes: the authorities of a whole system take a quarter of it.
 pub(super) const MAX_FILE_BYTES: u64 = 1 << 20;
@@ -60,12 +61,10 @@ impl Contents {
 fn read(flag: &'static str, path: &Path) -> Result<Vec<u8>, TlsError> {
     let wrong = |problem| TlsError::new(flag, path, problem);
     let unreadable = |error: io::Error| wrong(Problem::Unreadable(error));
-    // A pipe would be waited for, and is empty the second time.
-    if !fs::metadata(path).map_err(unreadable)?.is_file() {
-        return Err(wrong(Problem::NoFile));
-    }
+    // A pipe is empty the second time.
+    let file = open_regular(path).map_err(unreadable)?;
+    let file = file.ok_or_else(|| wrong(Problem::NoFile))?;
     let mut bytes = Vec::new();
-    let file = File::open(path).map_err(unreadable)?;
     file.take(MAX_FILE_BYTES + 1)
         .read_to_end(&mut bytes)
         .map_err(unreadable)?;

@@ -18,6 +18,7 @@ pub use allowed_signers::{AllowedSigners, AllowedSignersError};
 pub use verify::{SignatureError, Verified, verify};
 
 use super::error::{ErrorClass, SourceError, printable};
+use crate::file::open_regular;
 use crate::tree::{Commit, Revision, Tree};
 
 /// The largest list of allowed signers in bytes: ten thousand keys; it is read at every check.
@@ -25,13 +26,9 @@ const MAX_LIST_BYTES: u64 = 1 << 20;
 
 /// The bytes of the list, or why it cannot be read; equal when nothing has changed.
 pub(super) fn read_list(path: &Path) -> Result<Vec<u8>, String> {
-    // To open a pipe that nobody writes to would take for ever.
-    let found = std::fs::metadata(path).map_err(|error| error.to_string())?;
-    if !found.is_file() {
-        return Err("it is not a regular file".to_owned());
-    }
+    let file = open_regular(path).map_err(|error| error.to_string())?;
+    let file = file.ok_or("it is not a regular file")?;
     let mut bytes = Vec::new();
-    let file = std::fs::File::open(path).map_err(|error| error.to_string())?;
     file.take(MAX_LIST_BYTES + 1)
         .read_to_end(&mut bytes)
         .map_err(|error| error.to_string())?;

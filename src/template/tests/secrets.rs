@@ -49,6 +49,23 @@ fn secrets_are_listed_like_values() {
 }
 
 #[test]
+fn it_is_told_whether_a_label_may_choose_a_secret() {
+    for (text, expected) in [
+        ("{{ secrets.db.password }}", false),
+        ("{{ secrets[machine.name] }}", false),
+        ("{{ secrets.db[values.dns[0]].x }}", false),
+        ("{{ secrets[labels.serial] }}", true),
+        ("{{ secrets.db['a' ~ labels.serial|lower].x }}", true),
+        ("{% set key = labels.serial %}{{ secrets.db[key] }}", true),
+        ("{% set all = secrets %}{{ all[labels.serial] }}", true),
+    ] {
+        let template = config().parse(text).unwrap();
+        let told = template.usage().secrets.iter().any(|one| one.by_label);
+        assert_eq!(told, expected, "{text}");
+    }
+}
+
+#[test]
 fn scripts_know_no_secrets_wherever_they_are_written() {
     let script = case().file("dir/inner", "a {{ secrets.token }}").file(
         "dir/macros",
@@ -75,13 +92,25 @@ fn scripts_know_no_secrets_wherever_they_are_written() {
 
 #[test]
 fn nothing_that_fails_quotes_a_secret() {
-    let config = config();
+    quotes_none(&config(), &["hunter", "1234", "2retnuh"]);
+    let mut odd = config();
+    // A cut between the bytes of a character would be a panic, whose words show the text.
+    odd.secrets = json!({"token": "hün€𝄞r", "pin": -1234.5, "db": {"pässword": "ü"}});
+    quotes_none(&odd, &["hün", "€𝄞", "1234", "r𝄞"]);
+}
+
+/// Fails in all ways that there are, and looks for these parts of secrets in what is told.
+fn quotes_none(config: &Case, secrets: &[&str]) {
     let filters = engine::filter_names().flat_map(|name| {
         let arguments = [
             "",
             "(secrets.token)",
             "(1)",
             "('x', secrets.token)",
+            "(2)",
+            "(2, '€')",
+            "('€', 'ü')",
+            "(length=2, end='')",
             "(attribute=secrets.token)",
         ];
         arguments.map(|arguments| format!("{name}{arguments}"))
@@ -97,6 +126,12 @@ fn nothing_that_fails_quotes_a_secret() {
         "default(secrets.token[secrets.db])",
         "default(secrets.db[secrets.token].x)",
         "default(secrets.token[secrets.token:])",
+        "default(secrets.token[1:2])",
+        "default(secrets.token[-2:])",
+        "default(secrets.token[::2])",
+        "default(secrets.token[::-1])",
+        "default(secrets.token[9])",
+        "default(secrets.token * 99999999)",
         "default(namespace(secrets.token))",
         "upper(**{secrets.token: 1})",
         "default(range(**{secrets.token: 1}))",
@@ -125,7 +160,7 @@ fn nothing_that_fails_quotes_a_secret() {
             };
             failed += problems.len();
             let told = format!("{problems:?}").to_lowercase();
-            for secret in ["hunter", "1234", "2retnuh"] {
+            for secret in secrets {
                 assert!(!told.contains(secret), "{text}: {told}");
             }
         }

@@ -167,13 +167,15 @@ impl Walker<'_> {
         Taint::clean()
     }
 
-    /// Walks computed keys. A key chooses a value, it does not become part of it.
-    fn subscripts(&mut self, steps: &[Step<'_, '_>]) {
+    /// Walks computed keys, and gives what they derive from. A key chooses a value, it does not become part of it.
+    fn subscripts(&mut self, steps: &[Step<'_, '_>]) -> Taint {
+        let mut keys = Taint::clean();
         for step in steps {
             if let Key::Item(key) = step.key {
-                self.expression(key, Position::INNER);
+                keys = keys.or(self.expression(key, Position::INNER));
             }
         }
+        keys
     }
 
     fn label(&mut self, range: Range<usize>, steps: &[Step<'_, '_>]) -> Taint {
@@ -222,11 +224,14 @@ impl Walker<'_> {
             .map_or(range.end, |step| step.end);
         let computed = path.is_empty() || path.len() < steps.len();
         let printed = position.whole && !computed;
-        self.subscripts(steps.get(path.len()..).unwrap_or_default());
+        let keys = self.subscripts(steps.get(path.len()..).unwrap_or_default());
+        // Where the name stands alone, a variable may hold it, and anything may be looked up in that.
+        let is_alone = computed && path.len() == steps.len();
         ValuePath {
             path,
             place: self.place(range.start..end),
             computed,
+            by_label: is_alone || keys.label || !keys.names.is_empty(),
             printed,
         }
     }

@@ -72,7 +72,15 @@ fn a_file_ends_with_a_block_that_is_not_full() {
 
 #[test]
 fn a_stranger_gets_one_packet_a_few_times_with_growing_pauses() {
-    for plan in [plan(1 << 20, Options::default()), sized(1 << 20, 1432, 64)] {
+    let patient = Options {
+        timeout: Some(30),
+        ..Options::default()
+    };
+    for plan in [
+        plan(1 << 20, Options::default()),
+        sized(1 << 20, 1432, 64),
+        plan(1 << 20, patient),
+    ] {
         let mut transfer = Transfer::new(plan);
         let first = transfer.start();
         assert!(matches!(first, Step::Oack) || first == Step::Blocks(1..=1));

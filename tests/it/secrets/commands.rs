@@ -294,3 +294,50 @@ fn no_script_gets_a_secret_in_any_way() {
         assert_eq!(errors, Vec::from_iter(code), "{text} {configs}");
     }
 }
+
+#[test]
+fn what_no_label_computes_is_known_before_any_machine_boots() {
+    let manifests = |key: &str| {
+        format!(
+            "\
+apiVersion: gitboot.dev/v1alpha1
+kind: Profile
+metadata: {{name: disk}}
+spec:
+  ipxe: |
+    #!ipxe
+    echo {{{{ seed }}}}
+  additionalConfig:
+    seed: \"{{{{ secrets.tokens[{key}] }}}} {{{{ labels.serial|sh }}}}\\n\"
+---
+apiVersion: gitboot.dev/v1alpha1
+kind: Assignment
+metadata: {{name: all}}
+spec:
+  profile: disk
+  machines:
+    - {{name: r1, uuid: 47c6da67-7477-4970-aa03-84e48ff4f6ad}}
+    - {{name: r2, uuid: 57c6da67-7477-4970-aa03-84e48ff4f6ad}}
+"
+        )
+    };
+    let validated = |key: &str, values: &str| {
+        let world = World::new(&manifests(key));
+        world.write("values", values);
+        let (id_key, values) = (world.key_flag(), world.values_flag());
+        run(&world, &["validate", &id_key, &values])
+    };
+    assert_eq!(
+        validated("machine.name", "tokens: {r1: a, r2: b}\n").code,
+        Some(0)
+    );
+    let ran = validated("machine.name", "tokens: {r1: t0ken}\n");
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+    assert!(ran.stderr.contains("`r2`"), "{ran:?}");
+    assert!(!ran.stderr.contains("t0ken"), "{ran:?}");
+    // What a machine says nobody knows before.
+    assert_eq!(
+        validated("labels.serial", "tokens: {r1: a}\n").code,
+        Some(0)
+    );
+}

@@ -125,6 +125,26 @@ fn what_a_secret_is_missing_for_waits_for_it() {
 }
 
 #[test]
+fn a_commit_may_come_together_with_its_secret() {
+    let world = world("token: one\n");
+    let (mut server, address) = world.serve(&[&world.key_flag(), &world.values_flag()]);
+    let more = MANIFESTS.replace(
+        "{{ secrets.token }}\\n",
+        "{{ secrets.token }}{{ secrets.more }}\\n",
+    );
+    world.repo.commit(&[("all.yaml", &more)]);
+    world.write("values", "token: two\nmore: 2\n");
+    server.signal("HUP");
+    published(&mut server);
+    while get(address, &targets(address, "serial=x")[0]).text() != "token=two2\n" {
+        published(&mut server);
+    }
+    server.signal("INT");
+    let ended = server.end();
+    assert!(!ended.log.contains("refused"), "{}", ended.log);
+}
+
+#[test]
 fn a_restart_knows_the_same_ids_without_a_secret_on_disk() {
     let world = world("token: hunter2\n");
     let state = format!("--state-dir={}", world.path("state").display());

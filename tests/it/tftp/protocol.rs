@@ -81,11 +81,11 @@ fn texts_get_the_line_ends_that_netascii_wants() {
     let from = client.expect(b"\0\x06tsize\x0019\0");
     client.ack(0, from);
     client.expect(&data(1, b"one\r\ntwo\r\0three\r\0\r\n"));
-    server.write("long", &content((1 << 20) + 1));
+    server.write("long", &content((64 << 10) + 1));
     client.ask("long", "NetASCII", "");
     client.expect(&error(
         0,
-        "netascii is for texts up to 1 MiB, ask for octet",
+        "netascii is for texts up to 64 KiB, ask for octet",
     ));
     client.ask("text", "mail", "");
     client.expect(&error(4, "the modes are octet and netascii"));
