@@ -21,7 +21,7 @@
 //! | `manifest/` | `tree`, `diagnostic`, `label`, `template` | `serde_yaml`, `ignore` |
 //! | `diagnostic/` | `tree`, `label`, `template` | `sha2`, `strsim`, `unicode_width` |
 //! | `compile/` | `manifest`, `template`, `id`, `label`, `snapshot`, `diagnostic`, `secret`, `tree` | |
-//! | `label/` | | `memchr` |
+//! | `label/` | | |
 //! | `id` | | `hmac`, `serde_json_canonicalizer`, `sha2`, `uuid` |
 //! | `secret` | | |
 //! | `template/` | `label`, `secret`, `tree` | `minijinja`, `strsim` |

@@ -148,18 +148,20 @@ fn unalias_buildarch(value: &str) -> &str {
 /// Writes the MAC of an Ethernet card that is spelled in lower case, between hyphens or colons; `false` for any other and for
 /// what may be junk, which take the long way.
 fn push_usual_mac(text: &str, out: &mut String) -> bool {
-    let Ok(bytes) = <[u8; 17]>::try_from(text.as_bytes()) else {
+    const PLACES: [usize; 5] = [2, 5, 8, 11, 14];
+    let Ok(mut bytes) = <[u8; 17]>::try_from(text.as_bytes()) else {
         return false;
     };
     let separator = bytes[2];
+    // Pairs of junk repeat.
     let is_usual = matches!(separator, b':' | b'-')
-        && is_grouped(&bytes, separator, &[2, 5, 8, 11, 14])
-        // Pairs of junk repeat.
+        && is_grouped(&bytes, separator, &PLACES)
         && bytes[..2] != bytes[3..5];
-    if is_usual && separator == b':' {
-        out.push_str(text);
-    } else if is_usual {
-        out.extend(bytes.map(|byte| char::from(if byte == b'-' { b':' } else { byte })));
+    if is_usual {
+        for place in PLACES {
+            bytes[place] = b':';
+        }
+        out.push_str(str::from_utf8(&bytes).expect("digits and colons are text"));
     }
     is_usual
 }

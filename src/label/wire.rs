@@ -175,8 +175,8 @@ pub(super) fn push_value(
 fn decode_hex(digits: &[u8], bytes: &mut [u8]) -> Result<(), DropReason> {
     let (pairs, odd) = digits.as_chunks::<2>();
     let mut all = 0;
-    for (pair, byte) in pairs.iter().zip(bytes) {
-        let [high, low] = pair.map(hex_digit);
+    for ([high, low], byte) in pairs.iter().zip(bytes) {
+        let (high, low) = (hex_digit(*high), hex_digit(*low));
         *byte = high << 4 | low;
         // Looked at once, behind the last digit.
         all |= high | low;
