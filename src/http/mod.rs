@@ -10,7 +10,6 @@ mod etag;
 mod host;
 mod lag;
 mod listen;
-mod quiet;
 mod reply;
 mod request;
 mod route;
