@@ -47,6 +47,12 @@ impl ConfigId {
         }
         Uuid::try_parse(text).ok().map(Self)
     }
+
+    /// The text that URLs carry, written without the machinery of formats: every script names some.
+    #[must_use]
+    pub fn write(self, buffer: &mut [u8; 36]) -> &str {
+        self.0.hyphenated().encode_lower(buffer)
+    }
 }
 
 impl fmt::Display for ConfigId {

@@ -1,6 +1,6 @@
 //! A match, labels and a base URL become bytes.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -119,7 +119,7 @@ fn script_text(
     base: &BaseUrl,
 ) -> Result<String, Problem> {
     let names = template.usage().configs.iter();
-    let links = names.filter_map(|name| Some((name, matched.link(name)?)));
+    let links = names.map(|name| (name, matched.link(name)));
     let configs = texts(links, Kind::Script, labels, base)?;
     let directory = matched
         .directory()
@@ -149,8 +149,8 @@ fn config_text(
     base: &BaseUrl,
 ) -> Result<String, Problem> {
     let links = rendering.links.iter().map(|(name, link)| match link {
-        Link::Url(config) => (name, (config, true)),
-        Link::Text(config) => (name, (config, false)),
+        Link::Url(config) => (name, Some((config, true))),
+        Link::Text(config) => (name, Some((config, false))),
     });
     let configs = texts(links, kind, labels, base)?;
     let scope = &rendering.scope;
@@ -174,11 +174,11 @@ fn config_text(
 
 /// What the names of configs print: the URL, or the text of one that may not be fetched.
 fn texts<'c>(
-    links: impl Iterator<Item = (&'c String, (&'c Arc<Config>, bool))>,
+    links: impl ExactSizeIterator<Item = (&'c String, Option<(&'c Arc<Config>, bool)>)>,
     kind: Kind,
     labels: &Labels,
     base: &BaseUrl,
-) -> Result<BTreeMap<String, String>, Problem> {
+) -> Result<Vec<(&'c str, String)>, Problem> {
     let text = |name: &str, (config, exposed): (&Arc<Config>, bool)| match &config.body {
         _ if exposed => Ok(config_url(config, name, labels, base)),
         Body::Fixed(text) => {
@@ -186,9 +186,13 @@ fn texts<'c>(
         }
         Body::Rendered(inner) => config_text(inner, kind, labels, base),
     };
-    links
-        .map(|(name, link)| Ok((name.clone(), text(name, link)?)))
-        .collect()
+    let mut texts = Vec::with_capacity(links.len());
+    for (name, link) in links {
+        if let Some(link) = link {
+            texts.push((name.as_str(), text(name, link)?));
+        }
+    }
+    Ok(texts)
 }
 
 /// A config's URL: its id, the labels that its bytes depend on, and their signature where ids are made under a key. One whose

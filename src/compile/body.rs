@@ -334,7 +334,7 @@ impl<'a> Bodies<'a> {
                 values: &setting.scope.values,
                 secrets: &setting.scope.secrets,
                 is_secret: has_secrets,
-                configs: &configs.collect(),
+                configs: &configs.collect::<BTreeMap<_, _>>(),
                 config_dir: &config_dir,
                 base_url: BASE_MARK,
                 profile: &setting.scope.profile,

@@ -1,6 +1,6 @@
 //! Labels that the operator of one server adds.
 
-use super::{Identity, wire};
+use super::{DropReason, Identity, wire};
 use std::borrow::Cow;
 
 /// Labels that `--label key=value` adds to every request, over whatever the machine says. Class keys only: who a machine is,
@@ -43,18 +43,19 @@ impl FixedLabels {
             .split_once('=')
             .ok_or_else(|| "an entry is written `key=value`".to_owned())?;
         let mut key = key.as_bytes().to_vec();
-        let pair = wire::read_pair(&mut key, value.as_bytes(), |key| {
-            Identity::from_key(key).is_some()
-        });
-        let Some((key, value)) = pair.map_err(|reason| format!("the label {reason}"))? else {
+        let say = |reason: DropReason| format!("the label {reason}");
+        let (key, is_hex) = wire::read_key(&mut key).map_err(say)?;
+        if Identity::from_key(&key).is_some() {
             return Err("`uuid`, `serial`, `mac` and `asset` say who a machine is, so they cannot be the same for all".to_owned());
-        };
+        }
+        let mut normal = String::new();
+        wire::push_value(&key, is_hex, value, &mut normal).map_err(say)?;
         match self.get(&key) {
-            Some(known) if known == value => {}
+            Some(known) if known == normal => {}
             Some(_) => return Err(format!("`{key}` is given before with another value")),
             None => {
                 let at = self.entries.partition_point(|(known, _)| *known < key);
-                self.entries.insert(at, (key, value));
+                self.entries.insert(at, (key, normal));
             }
         }
         Ok(())

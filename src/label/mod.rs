@@ -12,7 +12,9 @@ mod value;
 mod wire;
 
 use std::borrow::Cow;
+use std::cmp::Ordering;
 use std::fmt;
+use std::ops::Range;
 
 pub use entry::{Entry, Identities};
 pub use fixed::FixedLabels;
@@ -130,21 +132,38 @@ impl DropReason {
 }
 
 /// The labels of one request: canonical keys, normalised values.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Labels {
     /// Sorted by key; only `mac` may stand more than once, in the order of the request.
     entries: Vec<Sent>,
+    /// The values, one behind the other: so all of them cost one allocation.
+    text: String,
     /// Where the values of each identity key stand, in the order of [`Identity::ALL`].
     identities: [(usize, usize); 4],
 }
 
-/// One label. `key` borrows for the names that every machine sends, so that most labels cost one allocation.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// One label. `key` borrows for the names that every machine sends.
+#[derive(Clone, Debug)]
 struct Sent {
     key: Cow<'static, str>,
-    value: String,
+    /// Where the value stands in the text.
+    value: Range<usize>,
     fixed: bool,
 }
+
+impl Sent {
+    fn value<'t>(&self, text: &'t str) -> &'t str {
+        text.get(self.value.clone()).unwrap_or_default()
+    }
+}
+
+impl PartialEq for Labels {
+    fn eq(&self, other: &Self) -> bool {
+        self.shown().eq(other.shown())
+    }
+}
+
+impl Eq for Labels {}
 
 impl Labels {
     /// Parses a raw query string (still percent-encoded). `fixed` replaces what the machine says for the same keys.
@@ -189,7 +208,7 @@ impl Labels {
         let mut builder = Builder::new(fixed);
         let mut dropped = Vec::new();
         for (key, value) in pairs {
-            if let Err(reason) = builder.add(&mut key.as_bytes().to_vec(), value.as_bytes())? {
+            if let Err(reason) = builder.add(&mut key.as_bytes().to_vec(), value)? {
                 let (key, value) = (key.to_owned(), value.to_owned());
                 dropped.push(Dropped { key, value, reason });
             }
@@ -200,7 +219,7 @@ impl Labels {
     /// The value of a canonical key; for `mac` the first one.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&str> {
-        self.find(key).map(|entry| entry.value.as_str())
+        self.find(key).map(|entry| entry.value(&self.text))
     }
 
     /// All MACs in the order of the request.
@@ -217,15 +236,15 @@ impl Labels {
             .get(start..end)
             .unwrap_or_default()
             .iter()
-            .map(|entry| entry.value.as_str())
+            .map(|entry| entry.value(&self.text))
     }
 
     /// All values of a canonical key: of `mac` those in the order of the request, of any other key at most one.
     pub fn all(&self, key: &str) -> impl Iterator<Item = &str> {
-        let start = self.entries.partition_point(|entry| *entry.key < *key);
+        let start = place_before(&self.entries, key);
         let entries = self.entries.get(start..).unwrap_or_default().iter();
         let same_key = entries.take_while(move |entry| entry.key == key);
-        same_key.map(|entry| entry.value.as_str())
+        same_key.map(|entry| entry.value(&self.text))
     }
 
     /// All labels, sorted by key; `mac` once (the first).
@@ -233,7 +252,7 @@ impl Labels {
         self.entries
             .chunk_by(|left, right| left.key == right.key)
             .filter_map(<[Sent]>::first)
-            .map(|entry| (&*entry.key, entry.value.as_str()))
+            .map(|entry| (&*entry.key, entry.value(&self.text)))
     }
 
     /// Whether the value of this key came from `--label`.
@@ -243,22 +262,33 @@ impl Labels {
     }
 
     fn find(&self, key: &str) -> Option<&Sent> {
-        let at = self.entries.partition_point(|entry| *entry.key < *key);
+        let at = place_before(&self.entries, key);
         self.entries.get(at).filter(|entry| entry.key == key)
     }
 
+    /// All that the entries say.
+    fn shown(&self) -> impl Iterator<Item = (&str, &str, bool)> {
+        let entries = self.entries.iter();
+        entries.map(|entry| (&*entry.key, entry.value(&self.text), entry.fixed))
+    }
+
     fn parse_query(query: &str, mut builder: Builder<'_>) -> Result<Self, LabelError> {
+        // What hex digits stand for takes less room, and a normal form hardly more.
+        builder.text.reserve(query.len());
         let (mut key, mut value) = (Vec::new(), Vec::new());
         for parameter in wire::parameters(query) {
-            let raw_value = if parameter.has_escapes {
-                wire::decode_percent(parameter.value, &mut value);
-                value.as_slice()
-            } else {
-                parameter.value.as_bytes()
-            };
             // What a query may not carry is absent, never a failure: a machine with an odd serial still boots.
+            let raw_value = if parameter.may_have_escapes {
+                wire::decode_percent(parameter.value, &mut value);
+                let Ok(text) = str::from_utf8(&value) else {
+                    continue;
+                };
+                text
+            } else {
+                parameter.value
+            };
             if let Some((known, is_hex)) = key::sent(parameter.key) {
-                let _absent = builder.add_known(known, is_hex, raw_value)?;
+                let _absent = builder.add_canonical(Cow::Borrowed(known), is_hex, raw_value)?;
             } else {
                 wire::decode_percent(parameter.key, &mut key);
                 let _absent = builder.add(&mut key, raw_value)?;
@@ -268,9 +298,27 @@ impl Labels {
     }
 }
 
+/// Where the first entry of this key stands or would stand.
+fn place_before(entries: &[Sent], key: &str) -> usize {
+    entries.partition_point(|entry| compare(&entry.key, key).is_lt())
+}
+
+/// Behind the entries of this key, so that MACs keep the order of the request.
+fn place_behind(entries: &[Sent], key: &str) -> usize {
+    entries.partition_point(|entry| compare(&entry.key, key).is_le())
+}
+
+/// The order of texts. Nearly all keys differ in their first byte, which is looked at without a call.
+fn compare(one: &str, other: &str) -> Ordering {
+    let first = |key: &str| key.bytes().next();
+    first(one).cmp(&first(other)).then_with(|| one.cmp(other))
+}
+
 /// Collects the labels of one request.
 struct Builder<'f> {
     entries: Vec<Sent>,
+    /// See [`Labels`].
+    text: String,
     fixed: &'f FixedLabels,
     mac_is_given: bool,
     proven: Option<&'f Proven>,
@@ -281,6 +329,7 @@ impl<'f> Builder<'f> {
         Self {
             // Room for what `/boot.ipxe` sends, with a few network cards, in one allocation.
             entries: Vec::with_capacity(16),
+            text: String::new(),
             fixed,
             mac_is_given: false,
             proven: None,
@@ -296,35 +345,31 @@ impl<'f> Builder<'f> {
     /// Takes this MAC as the only one.
     fn with_mac(mut self, mac: &str) -> Self {
         self.mac_is_given = true;
-        self.entries.push(Sent {
-            key: Cow::Borrowed(Identity::Mac.key()),
-            value: mac.to_owned(),
-            fixed: false,
-        });
+        self.put(Cow::Borrowed(Identity::Mac.key()), mac, false);
         self
     }
 
     /// Adds one decoded pair. The outer error refuses the request, the inner one says why this label is absent.
-    fn add(&mut self, key: &mut [u8], value: &[u8]) -> Result<Result<(), DropReason>, LabelError> {
-        match wire::read_pair(key, value, |key| self.ignores(key)) {
-            Ok(Some((key, value))) => self.insert(key, value).map(Ok),
-            Ok(None) => Ok(Ok(())),
+    fn add(&mut self, key: &mut [u8], value: &str) -> Result<Result<(), DropReason>, LabelError> {
+        match wire::read_key(key) {
+            Ok((key, is_hex)) => self.add_canonical(key, is_hex, value),
             Err(reason) => Ok(Err(reason)),
         }
     }
 
-    /// The same for a key that is known to be canonical.
-    fn add_known(
+    /// The same for a canonical key.
+    fn add_canonical(
         &mut self,
-        key: &'static str,
+        key: Cow<'static, str>,
         is_hex: bool,
-        value: &[u8],
+        value: &str,
     ) -> Result<Result<(), DropReason>, LabelError> {
-        if self.ignores(key) {
+        if self.ignores(&key) {
             return Ok(Ok(()));
         }
-        match wire::read_value(key, is_hex, value) {
-            Ok(value) => self.insert(Cow::Borrowed(key), value).map(Ok),
+        let start = self.text.len();
+        match wire::push_value(&key, is_hex, value, &mut self.text) {
+            Ok(()) => self.insert(key, start).map(Ok),
             Err(reason) => Ok(Err(reason)),
         }
     }
@@ -335,21 +380,29 @@ impl<'f> Builder<'f> {
             || self.fixed.get(key).is_some()
     }
 
-    fn insert(&mut self, key: Cow<'static, str>, value: String) -> Result<(), LabelError> {
-        // Behind the entries of the same key, so that MACs keep the order of the request.
-        let at = self.entries.partition_point(|entry| entry.key <= key);
+    /// Adds the value that stands at the end of the text since `start`.
+    fn insert(&mut self, key: Cow<'static, str>, start: usize) -> Result<(), LabelError> {
+        let at = place_behind(&self.entries, &key);
         let (before, _) = self.entries.split_at(at);
         let mut same_key = before.iter().rev().take_while(|entry| entry.key == key);
-        let is_mac = key == Identity::Mac.key();
-        if is_mac && same_key.any(|entry| entry.value == value) {
+        let value = start..self.text.len();
+        let is_same = |entry: &Sent| {
+            let new = self.text.get(value.clone()).unwrap_or_default();
+            entry.value(&self.text) == new
+        };
+        let is_known = if key == Identity::Mac.key() {
+            same_key.any(is_same)
+        } else {
+            match same_key.next() {
+                Some(first) if !is_same(first) => {
+                    return Err(LabelError::Repeated(key.into_owned()));
+                }
+                first => first.is_some(),
+            }
+        };
+        if is_known {
+            self.text.truncate(start);
             return Ok(());
-        }
-        if !is_mac && let Some(first) = same_key.next() {
-            return if first.value == value {
-                Ok(())
-            } else {
-                Err(LabelError::Repeated(key.into_owned()))
-            };
         }
         if self.entries.len() >= MAX_LABELS {
             return Err(LabelError::TooMany);
@@ -359,30 +412,23 @@ impl<'f> Builder<'f> {
         Ok(())
     }
 
-    /// Adds what is proven; nothing else of an identity key is there.
-    fn prove(&mut self, proven: &Proven) {
-        let key = Cow::Borrowed(proven.identity().key());
-        let at = self.entries.partition_point(|entry| entry.key <= key);
-        let entry = Sent {
-            key,
-            value: proven.value().to_owned(),
-            fixed: false,
-        };
-        self.entries.insert(at, entry);
+    /// Puts a value in its place, whatever else is there.
+    fn put(&mut self, key: Cow<'static, str>, value: &str, fixed: bool) {
+        let at = place_behind(&self.entries, &key);
+        let start = self.text.len();
+        self.text.push_str(value);
+        let value = start..self.text.len();
+        self.entries.insert(at, Sent { key, value, fixed });
     }
 
     fn finish(mut self) -> Labels {
         if let Some(proven) = self.proven {
-            self.prove(proven);
+            // Nothing else of an identity key is there.
+            let key = Cow::Borrowed(proven.identity().key());
+            self.put(key, proven.value(), false);
         }
         for (key, value) in self.fixed.iter() {
-            let at = self.entries.partition_point(|entry| entry.key <= *key);
-            let entry = Sent {
-                key: key.clone(),
-                value: value.clone(),
-                fixed: true,
-            };
-            self.entries.insert(at, entry);
+            self.put(key.clone(), value, true);
         }
         let mut identities = [(0, 0); 4];
         for (at, entry) in self.entries.iter().enumerate() {
@@ -396,6 +442,7 @@ impl<'f> Builder<'f> {
         }
         Labels {
             entries: self.entries,
+            text: self.text,
             identities,
         }
     }

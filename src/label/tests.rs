@@ -15,7 +15,7 @@ fn fixed(entries: &[&str]) -> Result<FixedLabels, String> {
 fn show(labels: &Labels) -> String {
     let show = |entry: &Sent| {
         let mark = if entry.fixed { "!" } else { "" };
-        format!("{}={}{mark}", entry.key, entry.value)
+        format!("{}={}{mark}", entry.key, entry.value(&labels.text))
     };
     let shown: Vec<String> = labels.entries.iter().map(show).collect();
     shown.join("&")

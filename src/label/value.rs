@@ -75,6 +75,23 @@ pub fn is_buildarch(value: &str) -> bool {
 /// # Errors
 /// When the value is absent by the rules of a query: see [`Rejection`].
 pub fn normalise(key: &str, raw: &str) -> Result<String, Rejection> {
+    let mut normal = String::new();
+    push_normal(key, raw, &mut normal)?;
+    Ok(normal)
+}
+
+/// Writes the same behind what is there, if anything.
+pub(super) fn push_normal(key: &str, raw: &str, out: &mut String) -> Result<(), Rejection> {
+    let identity = Identity::from_key(key);
+    // As nearly all machines write it.
+    let is_usual = match identity {
+        Some(Identity::Mac) => push_usual_mac(raw, out),
+        Some(Identity::Uuid) => push_usual_uuid(raw, out),
+        _ => false,
+    };
+    if is_usual {
+        return Ok(());
+    }
     let value = trim(raw);
     if value.is_empty() {
         return Err(Rejection::Empty);
@@ -85,16 +102,16 @@ pub fn normalise(key: &str, raw: &str) -> Result<String, Rejection> {
     if value.len() > MAX_VALUE_BYTES {
         return Err(Rejection::TooLong);
     }
-    let identity = Identity::from_key(key);
     if identity.is_some() && JUNK.iter().any(|junk| junk.eq_ignore_ascii_case(value)) {
         return Err(Rejection::Junk);
     }
     match identity {
-        Some(Identity::Mac) => normalise_mac(value),
-        Some(Identity::Uuid) => normalise_uuid(value),
-        None if key == "buildarch" => Ok(unalias_buildarch(value).to_owned()),
-        Some(Identity::Serial | Identity::Asset) | None => Ok(value.to_owned()),
+        Some(Identity::Mac) => out.push_str(&normalise_mac(value)?),
+        Some(Identity::Uuid) => out.push_str(&normalise_uuid(value)?),
+        None if key == "buildarch" => out.push_str(unalias_buildarch(value)),
+        Some(Identity::Serial | Identity::Asset) | None => out.push_str(value),
     }
+    Ok(())
 }
 
 /// The normal form of a MAC; `None` when it is malformed, or the junk that no machine is (all zeros, all ones).
@@ -126,6 +143,51 @@ fn unalias_buildarch(value: &str) -> &str {
         "amd64" => "x86_64",
         other => other,
     }
+}
+
+/// Writes the MAC of an Ethernet card that is spelled in lower case, between hyphens or colons; `false` for any other and for
+/// what may be junk, which take the long way.
+fn push_usual_mac(text: &str, out: &mut String) -> bool {
+    const PLACES: [usize; 5] = [2, 5, 8, 11, 14];
+    let Ok(mut bytes) = <[u8; 17]>::try_from(text.as_bytes()) else {
+        return false;
+    };
+    let separator = bytes[2];
+    // Pairs of junk repeat.
+    let is_usual = matches!(separator, b':' | b'-')
+        && is_grouped(&bytes, separator, &PLACES)
+        && bytes[..2] != bytes[3..5];
+    if is_usual {
+        for place in PLACES {
+            bytes[place] = b':';
+        }
+        out.push_str(str::from_utf8(&bytes).expect("digits and colons are text"));
+    }
+    is_usual
+}
+
+/// The same for a UUID in lower case with hyphens.
+fn push_usual_uuid(text: &str, out: &mut String) -> bool {
+    let Ok(bytes) = <[u8; 36]>::try_from(text.as_bytes()) else {
+        return false;
+    };
+    let is_usual = is_grouped(&bytes, b'-', &[8, 13, 18, 23])
+        && JUNK_UUIDS.iter().all(|junk| junk[..8] != bytes[..8]);
+    if is_usual {
+        out.push_str(text);
+    }
+    is_usual
+}
+
+/// Whether this separator stands at these places and lower-case hex digits at all others.
+fn is_grouped<const N: usize>(text: &[u8; N], separator: u8, places: &[usize]) -> bool {
+    let is_digit = |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    // A sum without a branch, so that many bytes are looked at in one step.
+    let digits: u8 = text.iter().map(|byte| u8::from(is_digit(byte))).sum();
+    usize::from(digits) + places.len() == N
+        && places
+            .iter()
+            .all(|place| text.get(*place) == Some(&separator))
 }
 
 fn normalise_mac(value: &str) -> Result<String, Rejection> {

@@ -5,7 +5,8 @@
 
 use super::DropReason;
 use super::key::canonical;
-use super::value::normalise;
+use super::value::push_normal;
+use memchr::memchr;
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
@@ -60,35 +61,24 @@ fn is_unreserved(byte: u8) -> bool {
 pub(super) struct Parameter<'q> {
     pub(super) key: &'q str,
     pub(super) value: &'q str,
-    /// Whether a `%` stands in the value.
-    pub(super) has_escapes: bool,
+    /// Whether a `%` stands anywhere in the query.
+    pub(super) may_have_escapes: bool,
 }
 
 /// The parameters between `&`, each cut at its first `=`.
 pub(super) fn parameters(query: &str) -> impl Iterator<Item = Parameter<'_>> {
+    let may_have_escapes = memchr(b'%', query.as_bytes()).is_some();
     let mut rest = Some(query);
     std::iter::from_fn(move || {
         let text = rest?;
-        let (mut equals, mut has_escapes, mut end) = (None, false, text.len());
-        // One pass over bytes: every boot of every machine comes through here.
-        for (at, byte) in text.bytes().enumerate() {
-            match byte {
-                b'&' => {
-                    end = at;
-                    break;
-                }
-                b'=' if equals.is_none() => equals = Some(at),
-                b'%' => has_escapes |= equals.is_some(),
-                _ => {}
-            }
-        }
+        let end = memchr(b'&', text.as_bytes()).unwrap_or(text.len());
         let parameter = text.get(..end)?;
         rest = text.get(end + 1..);
-        let equals = equals.unwrap_or(end);
+        let equals = memchr(b'=', parameter.as_bytes()).unwrap_or(end);
         Some(Parameter {
             key: parameter.get(..equals)?,
             value: parameter.get(equals + 1..).unwrap_or(""),
-            has_escapes,
+            may_have_escapes,
         })
     })
 }
@@ -129,14 +119,14 @@ fn decode_escape(text: &[u8]) -> Option<(u8, usize)> {
 /// The byte of the first two hex digits of `text`.
 fn decode_hex_pair(text: &[u8]) -> Option<u8> {
     let [high, low, ..] = text else { return None };
-    Some(hex_digit(*high)? << 4 | hex_digit(*low)?)
+    let (high, low) = (hex_digit(*high), hex_digit(*low));
+    (high.max(low) < 16).then_some(high << 4 | low)
 }
 
-fn hex_digit(byte: u8) -> Option<u8> {
-    /// No digit has this value.
-    const NONE: u8 = u8::MAX;
+/// The value of a hex digit; more than 15 for any other byte.
+fn hex_digit(byte: u8) -> u8 {
     const VALUES: [u8; 256] = {
-        let mut values = [NONE; 256];
+        let mut values = [u8::MAX; 256];
         let mut digit = 0;
         while digit < 16 {
             values[b"0123456789abcdef"[digit as usize] as usize] = digit;
@@ -145,16 +135,11 @@ fn hex_digit(byte: u8) -> Option<u8> {
         }
         values
     };
-    Some(VALUES[usize::from(byte)]).filter(|value| *value != NONE)
+    VALUES[usize::from(byte)]
 }
 
-/// The canonical key and the normalised value of a decoded pair, `….hex` keys included; `Ok(None)` when `ignores` says so of
-/// the canonical key, whose value is then not looked at. Lower-cases `key` in place.
-pub(super) fn read_pair(
-    key: &mut [u8],
-    value: &[u8],
-    ignores: impl FnOnce(&str) -> bool,
-) -> Result<Option<(Cow<'static, str>, String)>, DropReason> {
+/// The canonical key of a decoded one, and whether its value is written as hex bytes. Lower-cases `key` in place.
+pub(super) fn read_key(key: &mut [u8]) -> Result<(Cow<'static, str>, bool), DropReason> {
     key.make_ascii_lowercase();
     let key = str::from_utf8(key).map_err(|_| DropReason::BadKey)?;
     let (key, is_hex) = match key.strip_suffix(HEX_SUFFIX) {
@@ -162,36 +147,43 @@ pub(super) fn read_pair(
         None => (key, false),
     };
     let key = canonical(key).ok_or(DropReason::BadKey)?;
-    if ignores(&key) {
-        return Ok(None);
-    }
-    let value = read_value(&key, is_hex, value)?;
-    Ok(Some((key, value)))
+    Ok((key, is_hex))
 }
 
-/// The normalised value of a canonical key.
-pub(super) fn read_value(key: &str, is_hex: bool, value: &[u8]) -> Result<String, DropReason> {
-    let text = |bytes| str::from_utf8(bytes).map_err(|_| DropReason::NotUtf8);
+/// Writes the normalised value of a canonical key behind what is there.
+pub(super) fn push_value(
+    key: &str,
+    is_hex: bool,
+    value: &str,
+    out: &mut String,
+) -> Result<(), DropReason> {
     if !is_hex {
-        return Ok(normalise(key, text(value)?)?);
+        return Ok(push_normal(key, value, out)?);
     }
+    let text = |bytes| str::from_utf8(bytes).map_err(|_| DropReason::NotUtf8);
     let mut short = [0; SHORT_BYTES];
     if let Some(bytes) = short.get_mut(..value.len() / 2) {
-        decode_hex(value, bytes)?;
-        return Ok(normalise(key, text(bytes)?)?);
+        decode_hex(value.as_bytes(), bytes)?;
+        return Ok(push_normal(key, text(bytes)?, out)?);
     }
     let mut bytes = vec![0; value.len() / 2];
-    decode_hex(value, &mut bytes)?;
-    Ok(normalise(key, text(&bytes)?)?)
+    decode_hex(value.as_bytes(), &mut bytes)?;
+    Ok(push_normal(key, text(&bytes)?, out)?)
 }
 
 /// Decodes into half as many bytes.
 fn decode_hex(digits: &[u8], bytes: &mut [u8]) -> Result<(), DropReason> {
-    if !digits.len().is_multiple_of(2) {
-        return Err(DropReason::MalformedHex);
+    let (pairs, odd) = digits.as_chunks::<2>();
+    let mut all = 0;
+    for ([high, low], byte) in pairs.iter().zip(bytes) {
+        let (high, low) = (hex_digit(*high), hex_digit(*low));
+        *byte = high << 4 | low;
+        // Looked at once, behind the last digit.
+        all |= high | low;
     }
-    for (pair, byte) in digits.chunks_exact(2).zip(bytes) {
-        *byte = decode_hex_pair(pair).ok_or(DropReason::MalformedHex)?;
+    if odd.is_empty() && all < 16 {
+        Ok(())
+    } else {
+        Err(DropReason::MalformedHex)
     }
-    Ok(())
 }

@@ -181,7 +181,7 @@ impl Config {
         if self.is_sealed {
             format!("{base}/config/<{name}>")
         } else {
-            format!("{base}/config/{}", self.id)
+            [base, "/config/", self.id.write(&mut [0; 36])].concat()
         }
     }
 }

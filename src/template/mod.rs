@@ -159,6 +159,26 @@ impl LabelSource for BTreeMap<String, String> {
     }
 }
 
+/// Where the texts of configs come from while a template is rendered.
+pub trait ConfigSource {
+    /// What the name prints.
+    fn text(&self, name: &str) -> Option<&str>;
+}
+
+impl ConfigSource for BTreeMap<String, String> {
+    fn text(&self, name: &str) -> Option<&str> {
+        self.get(name).map(String::as_str)
+    }
+}
+
+/// The few that one template names.
+impl ConfigSource for Vec<(&str, String)> {
+    fn text(&self, name: &str) -> Option<&str> {
+        let (_, text) = self.iter().find(|(known, _)| *known == name)?;
+        Some(text)
+    }
+}
+
 /// What one render has in scope.
 #[derive(Clone, Copy)]
 pub struct Context<'a> {
@@ -171,7 +191,7 @@ pub struct Context<'a> {
     /// Whether any part of it, or a text among `configs`, may be secret: then a failure is not told in words that may quote it.
     pub is_secret: bool,
     /// What `configs["name"]` prints; a name that is missing here is undefined.
-    pub configs: &'a BTreeMap<String, String>,
+    pub configs: &'a dyn ConfigSource,
     /// What `config_dir` prints.
     pub config_dir: &'a str,
     /// What `base_url` prints.

@@ -75,7 +75,7 @@ impl Plain {
                     }
                     out.push_str(&printed(&value).ok()?);
                 }
-                Piece::Config(name) => out.push_str(context.configs.get(&**name)?),
+                Piece::Config(name) => out.push_str(context.configs.text(name)?),
                 Piece::Name(name) => out.push_str(match name {
                     Name::BaseUrl => context.base_url,
                     Name::ConfigDir => context.config_dir,

@@ -130,8 +130,8 @@ impl Root {
         let configs = shape.configs.iter().map(|name| {
             context
                 .configs
-                .get(name.as_ref())
-                .map_or(Value::UNDEFINED, |text| Value::from(text.as_str()))
+                .text(name)
+                .map_or(Value::UNDEFINED, Value::from)
         });
         let named = |name: &str| Value::from_object(Named(Value::from(name)));
         Self {
