@@ -8,13 +8,15 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use gitboot::compile::{Options, compile};
 use gitboot::http::tls::Caller;
-use gitboot::http::{self, Access, Arrival, Inquiry, Limits, Settings};
+use gitboot::http::{self, Access, Arrival, Limits, Settings};
 use gitboot::label::FixedLabels;
 use gitboot::manifest::parse;
 use gitboot::publish::{Moment, Publisher};
 use gitboot::tree::{Entry, RepoPath, Revision, Tree};
+use http_body_util::Empty;
 use hyper::service::Service as _;
 use hyper::{Request, Version};
 
@@ -70,7 +72,7 @@ pub(crate) fn answer(setting: &str) {
     let (mut publisher, current) = Publisher::new(Duration::from_mins(15));
     publisher.publish(snapshot, Moment::now());
     let service = http::service(current, Arc::new(settings()));
-    let asked: Vec<Inquiry> = (0..2 * requests)
+    let asked: Vec<Request<Empty<Bytes>>> = (0..2 * requests)
         .map(|turn| match what {
             "script" => request(&fleet.turn(turn).target()),
             _ => request(&format!("/config/{config}")),
@@ -82,7 +84,7 @@ pub(crate) fn answer(setting: &str) {
     runtime.block_on(async {
         let mut asked = asked.into_iter();
         for request in asked.by_ref().take(answers) {
-            let Ok(response) = service.call(request.into_request()).await;
+            let Ok(response) = service.call(request).await;
             assert_eq!(response.status(), 200);
         }
         // Taking the others apart would count, too.
@@ -91,26 +93,23 @@ pub(crate) fn answer(setting: &str) {
     std::process::exit(0);
 }
 
-fn request(target: &str) -> Inquiry {
-    let request = Request::get(target)
+fn request(target: &str) -> Request<Empty<Bytes>> {
+    let mut request = Request::get(target)
         .header("host", HOST)
         .header("connection", "keep-alive")
         .header("user-agent", "iPXE/1.21.1+")
-        .body(())
+        .body(Empty::new())
         .unwrap();
-    let (parts, ()) = request.into_parts();
-    Inquiry {
-        method: parts.method,
-        target: parts.uri,
+    request.extensions_mut().insert(Arrival {
+        peer: "10.0.0.7:49152".parse().unwrap(),
+        local: "10.0.0.1:8080".parse().unwrap(),
+        scheme: "http",
+        caller: Caller::Anybody,
         version: Version::HTTP_11,
-        headers: parts.headers,
-        arrival: Arc::new(Arrival {
-            peer: "10.0.0.7:49152".parse().unwrap(),
-            local: "10.0.0.1:8080".parse().unwrap(),
-            scheme: "http",
-            caller: Caller::Anybody,
-        }),
-    }
+        authority: None,
+        target_bytes: target.len(),
+    });
+    request
 }
 
 fn settings() -> Settings {
