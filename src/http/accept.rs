@@ -9,8 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use ::http::header::{CONNECTION, EXPECT, TRANSFER_ENCODING};
-use ::http::uri::Authority;
-use ::http::{HeaderValue, Request, Uri};
+use ::http::{HeaderValue, Request};
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Empty};
 use hyper::body::{Body as _, Incoming};
@@ -23,8 +22,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use super::access::Networks;
 use super::listen::Listener;
-use super::request::Arrival;
-use super::tls::{Acceptor, Caller, Session};
+use super::request::{Arrival, Inquiry};
+use super::tls::{Acceptor, Session};
 use super::wire::{Activity, Watched};
 
 /// The longest target that gets an answer of ours, in bytes: hyper's own limit. A longer one gets hyper's.
@@ -293,10 +292,14 @@ impl Door {
         service: S,
     ) {
         let activity = Arc::new(Activity::new());
-        let (scheme, caller) = (session.scheme, session.caller.clone());
+        let arrival = Arc::new(Arrival {
+            peer,
+            local,
+            scheme: session.scheme,
+            caller: session.caller.clone(),
+        });
         let answer = service_fn(|request: Request<Incoming>| {
-            let arrival = arrival_of(&request, peer, local, scheme, &caller);
-            answer(request, arrival, &service, &activity)
+            answer(request, Arc::clone(&arrival), &service, &activity)
         });
         let io = TokioIo::new(Watched::new(stream, Arc::clone(&activity)));
         let mut connection = pin!(
@@ -383,66 +386,29 @@ fn canonical(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(address.ip().to_canonical(), address.port())
 }
 
-fn arrival_of(
-    request: &Request<Incoming>,
-    peer: SocketAddr,
-    local: SocketAddr,
-    scheme: &'static str,
-    caller: &Caller,
-) -> Arrival {
-    let target = request.uri();
-    let authority = target.authority().map(Authority::as_str);
-    Arrival {
-        peer,
-        local,
-        scheme,
-        caller: caller.clone(),
-        version: request.version(),
-        authority: authority.map(ToOwned::to_owned),
-        target_bytes: target_bytes(target),
-    }
-}
-
-/// The bytes of a target as it was sent, but for a fragment, which nobody may send.
-fn target_bytes(target: &Uri) -> usize {
-    let scheme = target
-        .scheme_str()
-        .map_or(0, |scheme| scheme.len() + "://".len());
-    let authority = target
-        .authority()
-        .map_or(0, |authority| authority.as_str().len());
-    let rest = target
-        .path_and_query()
-        .map_or(0, |rest| rest.as_str().len());
-    scheme + authority + rest
-}
-
-/// The path and query alone. A target without any (`CONNECT host:80`) asks for `/`, where nothing is: warp's filters
-/// panic without a path.
-fn origin_form(target: &Uri) -> Uri {
-    let path_and_query = target.path_and_query().cloned();
-    path_and_query.map_or_else(|| Uri::from_static("/"), Uri::from)
-}
-
 /// Answers one request. Its body is read and thrown away.
 async fn answer<S>(
     request: Request<Incoming>,
-    arrival: Arrival,
+    arrival: Arc<Arrival>,
     service: &S,
     activity: &Activity,
 ) -> Result<warp::reply::Response, Infallible>
 where
     S: BootService,
 {
-    let (mut parts, body) = request.into_parts();
+    let (parts, body) = request.into_parts();
     let is_drained = drain(body, parts.headers.contains_key(EXPECT)).await;
     // Who sends a length beside it disagrees with somebody about where the body ends, and hyper does not tell.
     let may_be_framed_twice = parts.headers.contains_key(TRANSFER_ENCODING);
     activity.request_read();
-    parts.extensions.insert(arrival);
-    parts.uri = origin_form(&parts.uri);
-    let request = Request::from_parts(parts, Empty::new());
-    let mut response = service.call(request).await?;
+    let inquiry = Inquiry {
+        method: parts.method,
+        target: parts.uri,
+        version: parts.version,
+        headers: parts.headers,
+        arrival,
+    };
+    let mut response = service.call(inquiry.into_request()).await?;
     if !is_drained || may_be_framed_twice {
         let close = HeaderValue::from_static("close");
         response.headers_mut().insert(CONNECTION, close);

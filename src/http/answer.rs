@@ -175,7 +175,7 @@ impl<'p> Request<'p> {
 
     /// What this route does not take. What is said of everybody comes first, so that it tells nobody anything.
     fn refuse(self, route: &Route<'_>) -> Option<Answer<'p>> {
-        if self.asked.arrival.target_bytes > MAX_TARGET_BYTES {
+        if self.asked.target_bytes > MAX_TARGET_BYTES {
             let reply = Reply::line(StatusCode::URI_TOO_LONG, "the request target is too long\n");
             return Some((reply, Record::because("target_too_long")));
         }
@@ -202,13 +202,8 @@ impl<'p> Request<'p> {
 
     /// What URLs start with; `None` for a request without a usable host.
     fn base(self) -> Option<BaseUrl> {
-        let arrival = self.asked.arrival;
-        let authority = authority_of(
-            arrival.version,
-            arrival.authority.as_deref(),
-            self.asked.headers,
-            arrival.local,
-        )?;
+        let (asked, arrival) = (self.asked, self.asked.arrival);
+        let authority = authority_of(asked.version, asked.authority, asked.headers, arrival.local)?;
         let external = self.settings.external_url.clone();
         Some(external.unwrap_or_else(|| BaseUrl::of_request(arrival.scheme, &authority)))
     }

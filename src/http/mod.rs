@@ -22,10 +22,9 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use ::http::{HeaderMap, Method, Response};
+use ::http::Response;
 use bytes::Bytes;
 use hyper_util::service::TowerToHyperService;
-use warp::path::FullPath;
 use warp::{Filter, Rejection};
 
 pub use accept::{BootService, Door, Limits};
@@ -33,7 +32,7 @@ pub use access::{Access, ClientAddress, Network, Networks};
 pub use chain::{boot_script, first_stage};
 pub use host::local_authority;
 pub use listen::{BindError, Listener, bind, bind_tls};
-pub use request::{Arrival, Asked};
+pub use request::{Arrival, Asked, Inquiry};
 pub use tls::{Tls, TlsError};
 
 use crate::label::{FixedLabels, Identity};
@@ -79,51 +78,32 @@ pub fn service(current: Current, settings: Arc<Settings>) -> impl BootService {
     TowerToHyperService::new(warp::service(routes(current, settings)))
 }
 
-/// All routes of the boot listener. Requests need an [`Arrival`] among their extensions.
+/// All routes of the boot listener. They take what [`Inquiry::into_request`] makes.
 pub fn routes(
     current: Current,
     settings: Arc<Settings>,
 ) -> impl Filter<Extract = (Response<Bytes>,), Error = Rejection> + Clone {
-    let query = warp::query::raw().or(warp::any().map(String::new)).unify();
-    warp::method()
-        .and(warp::path::full())
-        .and(query)
-        .and(warp::header::headers_cloned())
-        .and(warp::ext::get::<Arrival>())
-        .then(
-            move |method: Method,
-                  path: FullPath,
-                  query: String,
-                  headers: HeaderMap,
-                  arrival: Arrival| {
-                let (current, settings) = (current.clone(), Arc::clone(&settings));
-                async move {
-                    let asked = Asked {
-                        method: &method,
-                        path: path.as_str(),
-                        query: &query,
-                        headers: &headers,
-                        arrival: &arrival,
-                        client: settings.access.client(arrival.peer.ip(), &headers),
-                    };
-                    let arrived = Instant::now();
-                    let is_known = || answer::is_known(&asked, &current.load(), &settings);
-                    let is_checked = match &settings.poke {
-                        Some(poke) if !guarded(is_known).unwrap_or(true) => {
-                            lag::look(poke, is_known).await
-                        }
-                        _ => true,
-                    };
-                    let publication = current.load();
-                    let look = Look {
-                        arrived,
-                        is_checked,
-                    };
-                    guarded(|| answer::answer(&asked, &publication, &settings, look))
-                        .unwrap_or_else(|| answer::fault(&asked))
-                }
-            },
-        )
+    warp::ext::get::<Arc<Inquiry>>().then(move |inquiry: Arc<Inquiry>| {
+        let (current, settings) = (current.clone(), Arc::clone(&settings));
+        async move {
+            let peer = inquiry.arrival.peer.ip();
+            let client = settings.access.client(peer, &inquiry.headers);
+            let asked = inquiry.asked(client);
+            let arrived = Instant::now();
+            let is_known = || answer::is_known(&asked, &current.load(), &settings);
+            let is_checked = match &settings.poke {
+                Some(poke) if !guarded(is_known).unwrap_or(true) => lag::look(poke, is_known).await,
+                _ => true,
+            };
+            let publication = current.load();
+            let look = Look {
+                arrived,
+                is_checked,
+            };
+            guarded(|| answer::answer(&asked, &publication, &settings, look))
+                .unwrap_or_else(|| answer::fault(&asked))
+        }
+    })
 }
 
 /// A fault of ours in one answer is an error to one machine.

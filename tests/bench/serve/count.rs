@@ -8,15 +8,13 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use gitboot::compile::{Options, compile};
 use gitboot::http::tls::Caller;
-use gitboot::http::{self, Access, Arrival, Limits, Settings};
+use gitboot::http::{self, Access, Arrival, Inquiry, Limits, Settings};
 use gitboot::label::FixedLabels;
 use gitboot::manifest::parse;
 use gitboot::publish::{Moment, Publisher};
 use gitboot::tree::{Entry, RepoPath, Revision, Tree};
-use http_body_util::Empty;
 use hyper::service::Service as _;
 use hyper::{Request, Version};
 
@@ -72,7 +70,7 @@ pub(crate) fn answer(setting: &str) {
     let (mut publisher, current) = Publisher::new(Duration::from_mins(15));
     publisher.publish(snapshot, Moment::now());
     let service = http::service(current, Arc::new(settings()));
-    let asked: Vec<Request<Empty<Bytes>>> = (0..2 * requests)
+    let asked: Vec<Inquiry> = (0..2 * requests)
         .map(|turn| match what {
             "script" => request(&fleet.turn(turn).target()),
             _ => request(&format!("/config/{config}")),
@@ -84,7 +82,7 @@ pub(crate) fn answer(setting: &str) {
     runtime.block_on(async {
         let mut asked = asked.into_iter();
         for request in asked.by_ref().take(answers) {
-            let Ok(response) = service.call(request).await;
+            let Ok(response) = service.call(request.into_request()).await;
             assert_eq!(response.status(), 200);
         }
         // Taking the others apart would count, too.
@@ -93,23 +91,26 @@ pub(crate) fn answer(setting: &str) {
     std::process::exit(0);
 }
 
-fn request(target: &str) -> Request<Empty<Bytes>> {
-    let mut request = Request::get(target)
+fn request(target: &str) -> Inquiry {
+    let request = Request::get(target)
         .header("host", HOST)
         .header("connection", "keep-alive")
         .header("user-agent", "iPXE/1.21.1+")
-        .body(Empty::new())
+        .body(())
         .unwrap();
-    request.extensions_mut().insert(Arrival {
-        peer: "10.0.0.7:49152".parse().unwrap(),
-        local: "10.0.0.1:8080".parse().unwrap(),
-        scheme: "http",
-        caller: Caller::Anybody,
+    let (parts, ()) = request.into_parts();
+    Inquiry {
+        method: parts.method,
+        target: parts.uri,
         version: Version::HTTP_11,
-        authority: None,
-        target_bytes: target.len(),
-    });
-    request
+        headers: parts.headers,
+        arrival: Arc::new(Arrival {
+            peer: "10.0.0.7:49152".parse().unwrap(),
+            local: "10.0.0.1:8080".parse().unwrap(),
+            scheme: "http",
+            caller: Caller::Anybody,
+        }),
+    }
 }
 
 fn settings() -> Settings {
