@@ -22,6 +22,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use super::access::Networks;
 use super::listen::Listener;
+use super::quiet::Quiet;
 use super::request::{Arrival, Inquiry};
 use super::tls::{Acceptor, Session};
 use super::wire::{Activity, Watched};
@@ -312,37 +313,21 @@ impl Door {
                 .max_buf_size(self.limits.max_header_bytes.saturating_add(TARGET_BYTES))
                 .serve_connection(io, answer)
         );
-        let mut closing = self.closing.subscribe();
+        let expired = pin!(self.expired(&activity));
+        let closing = pin!(self.over(&mut session));
+        let (mut expired, mut closing) = (Quiet::new(expired), Quiet::new(closing));
         let mut is_closing = false;
-        let Limits {
-            header_timeout,
-            request_timeout,
-            ..
-        } = self.limits;
-        let mut pause = pin!(tokio::time::sleep(header_timeout.min(request_timeout)));
         loop {
             tokio::select! {
+                biased;
                 result = connection.as_mut() => {
                     if let Err(error) = result {
                         tracing::debug!(client = %peer.ip(), "connection ended: {error}");
                     }
                     return;
                 }
-                () = pause.as_mut() => {
-                    let now = Instant::now();
-                    let deadline = self.deadline(&activity);
-                    if deadline <= now {
-                        return;
-                    }
-                    // A request that begins meanwhile has a nearer deadline, so look again by then.
-                    let next = deadline.min(now + header_timeout.min(request_timeout));
-                    pause.as_mut().reset(next.into());
-                }
-                () = closed(&mut closing), if !is_closing => {
-                    is_closing = true;
-                    connection.as_mut().graceful_shutdown();
-                }
-                () = session.over(), if !is_closing => {
+                () = &mut expired => return,
+                () = &mut closing, if !is_closing => {
                     is_closing = true;
                     connection.as_mut().graceful_shutdown();
                 }
@@ -350,8 +335,29 @@ impl Door {
         }
     }
 
-    fn deadline(&self, activity: &Activity) -> Instant {
-        activity.deadline(&self.limits)
+    /// Waits until the connection has done nothing, or one thing, for too long.
+    async fn expired(&self, activity: &Activity) {
+        // A request that begins meanwhile has a nearer deadline, so look again by then.
+        let shortest = self.limits.header_timeout.min(self.limits.request_timeout);
+        let mut pause = pin!(tokio::time::sleep(shortest));
+        loop {
+            pause.as_mut().await;
+            let now = Instant::now();
+            let deadline = activity.deadline(&self.limits);
+            if deadline <= now {
+                return;
+            }
+            pause.as_mut().reset(deadline.min(now + shortest).into());
+        }
+    }
+
+    /// Waits until the connection is to take no further request.
+    async fn over(&self, session: &mut Session) {
+        let mut closing = self.closing.subscribe();
+        tokio::select! {
+            () = closed(&mut closing) => {}
+            () = session.over() => {}
+        }
     }
 }
 

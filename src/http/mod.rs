@@ -10,6 +10,7 @@ mod etag;
 mod host;
 mod lag;
 mod listen;
+mod quiet;
 mod reply;
 mod request;
 mod route;

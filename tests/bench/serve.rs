@@ -2,8 +2,8 @@
 //!
 //! The servers and the load share the machine, and take turns in short rounds, so that whatever else the machine does meets
 //! all of them alike; the ratios are the middles of the rounds. Variables make it larger or smaller: `BENCH_MACHINES`
-//! (1000000), `BENCH_ROUNDS` (9), `BENCH_MILLIS` (1000) a turn, `BENCH_CONNECTIONS` (64), `BENCH_COUNTED` (2000) requests
-//! under callgrind. Without `--bench`, as `cargo test --benches` starts it, it is a smoke test of a small fleet.
+//! (1000000), `BENCH_ROUNDS` (7), `BENCH_MILLIS` (800) a turn, `BENCH_CONNECTIONS` (64), `BENCH_COUNTED` (1000) requests
+//! under callgrind; so it takes less than five minutes. Without `--bench`, as `cargo test --benches` starts it, it is a smoke test of a small fleet.
 #![expect(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -59,10 +59,10 @@ impl Size {
         };
         Self {
             machines: variable("BENCH_MACHINES", 1_000_000, 2_000),
-            rounds: variable("BENCH_ROUNDS", 9, 1),
-            turn: Duration::from_millis(variable("BENCH_MILLIS", 1_000, 50) as u64),
+            rounds: variable("BENCH_ROUNDS", 7, 1),
+            turn: Duration::from_millis(variable("BENCH_MILLIS", 800, 50) as u64),
             connections: variable("BENCH_CONNECTIONS", 64, 8),
-            counted: variable("BENCH_COUNTED", 2_000, 10),
+            counted: variable("BENCH_COUNTED", 1_000, 10),
         }
     }
 }
@@ -77,8 +77,15 @@ fn main() {
     let size = Size::chosen();
     let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     println!(
-        "{} machines, {} connections, on {processors} processors shared with the load",
-        size.machines, size.connections
+        "{} machines, {} connections, {} rounds of {} ms, on {processors} processors shared with the load",
+        size.machines,
+        size.connections,
+        size.rounds,
+        size.turn.as_millis()
+    );
+    println!("nginx: {}", servers::NGINX_SETTINGS);
+    println!(
+        "bare hyper: a runtime for each processor on one listening socket, as gitboot has them"
     );
     for what in ["script", "config"] {
         match count::instructions(what, size.counted) {
@@ -87,13 +94,17 @@ fn main() {
         }
     }
     let world = World::new(size);
+    let mut verdicts = Vec::new();
     for (what, path) in [("/ipxe", None), ("/config", Some(world.config.as_str()))] {
         for (mode, name) in [(Mode::Kept, "kept"), (Mode::New, "new")] {
             let subjects = world.subjects(path, mode);
             let results = rounds(&subjects, mode, size);
-            print(&format!("{what}, {name} connections"), &subjects, &results);
+            let title = format!("{what}, {name}");
+            print(&title, &subjects, &results);
+            verdicts.push((title, compared(&subjects, &results)));
         }
     }
+    judge(&verdicts);
 }
 
 /// All servers, started.
@@ -350,58 +361,128 @@ fn print(title: &str, subjects: &[Subject], results: &[Vec<Turn>]) {
             middle(|turn| turn.cpu),
         );
     }
+}
+
+/// One of those who take part, set beside another.
+struct Ratio {
+    what: &'static str,
+    one: &'static str,
+    other: &'static str,
+    figure: fn(&Turn) -> f64,
+    aim: Aim,
+}
+
+#[derive(Clone, Copy)]
+enum Aim {
+    AtLeast(f64),
+    AtMost(f64),
+}
+
+impl Aim {
+    fn is_met(self, ratio: f64) -> bool {
+        match self {
+            Self::AtLeast(aim) => ratio >= aim,
+            Self::AtMost(aim) => ratio <= aim,
+        }
+    }
+
+    fn text(self) -> String {
+        match self {
+            Self::AtLeast(aim) => format!("at least {aim}"),
+            Self::AtMost(aim) => format!("at most {aim}"),
+        }
+    }
+}
+
+const RATIOS: [Ratio; 6] = [
+    Ratio {
+        what: "rate: gitboot / nginx",
+        one: GITBOOT,
+        other: NGINX,
+        figure: |turn| turn.rate,
+        aim: Aim::AtLeast(1.0),
+    },
+    Ratio {
+        what: "p99: gitboot / nginx",
+        one: GITBOOT,
+        other: NGINX,
+        figure: |turn| turn.p99,
+        aim: Aim::AtMost(1.5),
+    },
+    Ratio {
+        what: "rate: gitboot / bare hyper",
+        one: GITBOOT,
+        other: BARE,
+        figure: |turn| turn.rate,
+        aim: Aim::AtLeast(0.9),
+    },
+    Ratio {
+        what: "rate: all machines / a thousand",
+        one: GITBOOT,
+        other: SMALL,
+        figure: |turn| turn.rate,
+        aim: Aim::AtLeast(0.9),
+    },
+    Ratio {
+        what: "rate: log to a file / no log",
+        one: FILE,
+        other: SMALL,
+        figure: |turn| turn.rate,
+        aim: Aim::AtLeast(0.85),
+    },
+    Ratio {
+        what: "rate: log to a pipe / no log",
+        one: PIPE,
+        other: SMALL,
+        figure: |turn| turn.rate,
+        aim: Aim::AtLeast(0.85),
+    },
+];
+
+/// The middle of each ratio's rounds; `None` where one of the two is missing.
+fn compared(subjects: &[Subject], results: &[Vec<Turn>]) -> Vec<Option<f64>> {
     let of = |name: &str| {
         let found = subjects.iter().position(|subject| subject.name == name);
         found.and_then(|place| results.get(place))
     };
-    let ratio = |what: &str, name: &str, other: &str, figure: fn(&Turn) -> f64, aim: &str| {
-        let (Some(one), Some(other)) = (of(name), of(other)) else {
-            return;
-        };
-        let each = one.iter().zip(other);
-        let ratio = median(each.map(|(one, other)| figure(one) / figure(other)));
-        println!("  {what:<44} {ratio:>5.2} ({aim})");
+    let ratio = |ratio: &Ratio| {
+        let each = of(ratio.one)?.iter().zip(of(ratio.other)?);
+        let each = each.map(|(one, other)| (ratio.figure)(one) / (ratio.figure)(other));
+        Some(median(each))
     };
-    ratio(
-        "rate: gitboot / nginx",
-        GITBOOT,
-        NGINX,
-        |turn| turn.rate,
-        "at least 1",
-    );
-    ratio(
-        "rate: gitboot / bare hyper",
-        GITBOOT,
-        BARE,
-        |turn| turn.rate,
-        "aim: 0.9",
-    );
-    ratio(
-        "p99: gitboot / nginx",
-        GITBOOT,
-        NGINX,
-        |turn| turn.p99,
-        "at most 1.5",
-    );
-    ratio(
-        "rate: large fleet / a thousand machines",
-        GITBOOT,
-        SMALL,
-        |turn| turn.rate,
-        "at least 0.9",
-    );
-    ratio(
-        "rate: log to a file / no log",
-        FILE,
-        SMALL,
-        |turn| turn.rate,
-        "at least 0.85",
-    );
-    ratio(
-        "rate: log to a pipe / no log",
-        PIPE,
-        SMALL,
-        |turn| turn.rate,
-        "at least 0.85",
-    );
+    RATIOS.iter().map(ratio).collect()
+}
+
+/// One table of all ratios, each with its aim, and whether all of them are met. A `!` stands at those that are not.
+fn judge(verdicts: &[(String, Vec<Option<f64>>)]) {
+    print!("\n{:<32}", "ratio");
+    for (title, _) in verdicts {
+        print!(" {title:>13}");
+    }
+    println!("  aim");
+    let mut short = Vec::new();
+    for (place, ratio) in RATIOS.iter().enumerate() {
+        print!("{:<32}", ratio.what);
+        for (title, ratios) in verdicts {
+            match ratios.get(place).copied().flatten() {
+                Some(found) => {
+                    let is_met = ratio.aim.is_met(found);
+                    print!(" {found:>12.2}{}", if is_met { ' ' } else { '!' });
+                    if !is_met {
+                        short.push(format!("{title}: {} is {found:.2}", ratio.what));
+                    }
+                }
+                None => print!(" {:>12} ", "-"),
+            }
+        }
+        println!("  {}", ratio.aim.text());
+    }
+    if short.is_empty() {
+        println!("PASS: every aim is met");
+    } else {
+        println!("short of {} aims:", short.len());
+        for one in short {
+            println!("  {one}");
+        }
+    }
 }

@@ -94,6 +94,10 @@ pub(crate) fn gitboot(repository: &Path, log: Log<'_>) -> Server {
     server
 }
 
+/// What an administrator writes who wants files served fast, and no connection closed in the middle of it.
+pub(crate) const NGINX_SETTINGS: &str = "access_log off; keepalive_requests 1000000000; keepalive_timeout 75s; \
+     sendfile on; tcp_nopush on; tcp_nodelay on; open_file_cache max=1000;";
+
 /// nginx with a file for each of these paths, where it is installed.
 pub(crate) fn nginx(folder: &Path, files: &[(&str, &str)]) -> Option<Server> {
     let address = free_address();
@@ -111,10 +115,10 @@ pub(crate) fn nginx(folder: &Path, files: &[(&str, &str)]) -> Option<Server> {
         ""
     };
     let settings = format!(
-        "daemon off; master_process on; worker_processes 2; {user} pid {folder}/pid; error_log {folder}/error.log;
+        "daemon off; {user} pid {folder}/pid; error_log {folder}/error.log; worker_processes auto;
 events {{ worker_connections 4096; }}
 http {{
-  access_log off; keepalive_requests 1000000000; sendfile on; tcp_nopush on; open_file_cache max=100; etag on;
+  {NGINX_SETTINGS}
   client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy; fastcgi_temp_path {folder}/fastcgi;
   uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
   server {{ listen {address}; root {folder}/root; default_type text/plain; }}
@@ -153,39 +157,51 @@ pub(crate) fn bare(body: &Path) -> Server {
     server
 }
 
-/// What the child process for [`bare`] does: as many threads as the machine has processors, for ever.
+/// What the child process for [`bare`] does, for ever: a thread for each processor, each with a runtime of its own on the one
+/// socket, as gitboot has them.
 pub(crate) fn be_bare(setting: &str) {
     let (path, address) = setting.rsplit_once(' ').unwrap();
     let body = Bytes::from(fs::read(path).unwrap());
-    let address: SocketAddr = address.parse().unwrap();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
+    let listener = TcpListener::bind(address).unwrap();
+    listener.set_nonblocking(true).unwrap();
+    // Connections take it over.
+    socket2::SockRef::from(&listener)
+        .set_tcp_nodelay(true)
         .unwrap();
-    runtime.block_on(async {
-        let listener = tokio::net::TcpListener::bind(address).await.unwrap();
-        tokio::spawn(async move {
-            loop {
-                let (stream, _) = listener.accept().await.unwrap();
-                stream.set_nodelay(true).unwrap();
-                let body = body.clone();
-                tokio::spawn(async move {
-                    let answer = service_fn(|_: Request<Incoming>| {
-                        let mut response = Response::new(Full::new(body.clone()));
-                        let text = HeaderValue::from_static("text/plain; charset=utf-8");
-                        response.headers_mut().insert(CONTENT_TYPE, text);
-                        std::future::ready(Ok::<_, Infallible>(response))
-                    });
-                    // Whoever breaks off is gone.
-                    let _ = http1::Builder::new()
-                        .serve_connection(TokioIo::new(stream), answer)
-                        .await;
-                });
-            }
+    let processors = std::thread::available_parallelism().unwrap().get();
+    let threads = (0..processors).map(|_| {
+        let (listener, body) = (listener.try_clone().unwrap(), body.clone());
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap();
+            runtime.block_on(answer_bare(listener, body));
         })
-        .await
-        .unwrap();
     });
+    for thread in threads.collect::<Vec<_>>() {
+        thread.join().unwrap();
+    }
+}
+
+async fn answer_bare(listener: TcpListener, body: Bytes) {
+    let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+    loop {
+        let (stream, _) = listener.accept().await.unwrap();
+        let body = body.clone();
+        tokio::spawn(async move {
+            let answer = service_fn(|_: Request<Incoming>| {
+                let mut response = Response::new(Full::new(body.clone()));
+                let text = HeaderValue::from_static("text/plain; charset=utf-8");
+                response.headers_mut().insert(CONTENT_TYPE, text);
+                std::future::ready(Ok::<_, Infallible>(response))
+            });
+            // Whoever breaks off is gone.
+            let _ = http1::Builder::new()
+                .serve_connection(TokioIo::new(stream), answer)
+                .await;
+        });
+    }
 }
 
 impl Server {
