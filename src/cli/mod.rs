@@ -11,6 +11,7 @@ mod input;
 mod labels;
 mod limits;
 mod list;
+mod ops;
 mod print;
 mod render;
 mod schema;
