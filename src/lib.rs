@@ -8,7 +8,7 @@
 //! | room | may look into | foreign crates that live only here |
 //! |---|---|---|
 //! | `main` | `cli` | |
-//! | `cli/` | `diff`, `explain`, `serve`, `ops`, `poll`, `http`, `tftp`, `publish`, `source`, `state`, `observe`, `import`, `manifest`, `compile`, `diagnostic`, `keyring`, `snapshot`, `render`, `label`, `tree` | `clap`, `clap_complete`, `include_dir` |
+//! | `cli/` | `diff`, `explain`, `serve`, `ops`, `poll`, `http`, `tftp`, `publish`, `source`, `state`, `observe`, `import`, `wait`, `manifest`, `compile`, `diagnostic`, `keyring`, `snapshot`, `render`, `label`, `tree` | `clap`, `clap_complete`, `include_dir` |
 //! | `diff/` | `snapshot`, `render`, `template`, `label`, `id`, `tree` | `similar` |
 //! | `explain/` | `compile`, `render`, `diagnostic`, `snapshot`, `label`, `tree` | |
 //! | `serve/` | `ops`, `poll`, `http`, `tftp`, `publish`, `source`, `state`, `keyring`, `observe`, `manifest`, `compile`, `label`, `render`, `tree` | `rustix` |
@@ -18,6 +18,7 @@
 //! | `keyring` | `compile`, `manifest`, `diagnostic`, `id`, `secret`, `tree` | |
 //! | `state/` | `tree` | `sha2` |
 //! | `tree` | | |
+//! | `wait` | | `reqwest`, `rustls` |
 //! | `import/` | `manifest`, `diagnostic`, `label`, `tree` | |
 //! | `manifest/` | `tree`, `diagnostic`, `label`, `template` | `serde_yaml`, `ignore` |
 //! | `diagnostic/` | `tree`, `label`, `template` | `sha2`, `strsim`, `unicode_width` |
@@ -72,3 +73,4 @@ pub mod state;
 pub mod template;
 pub mod tftp;
 pub mod tree;
+pub mod wait;

@@ -11,11 +11,11 @@ use crate::ops::Settings;
 #[command(next_help_heading = "Operations")]
 pub(super) struct Ops {
     /// The address for /metrics, /status, /api/ and /hooks/push, or `off`
-    #[arg(long = "ops-listen", value_name = "ADDRESS|off", default_value = "127.0.0.1:8081", value_parser = listen)]
-    listen: Listen,
+    #[arg(long, value_name = "ADDRESS|off", default_value = "127.0.0.1:8081", value_parser = listen)]
+    ops_listen: Listen,
     /// The token that /api/ needs on an address that is not loopback; it is read again for every request
-    #[arg(long = "ops-token-file", value_name = "FILE")]
-    token_file: Option<PathBuf>,
+    #[arg(long, value_name = "FILE")]
+    ops_token_file: Option<PathBuf>,
     /// The secret that forges sign /hooks/push with, which is 404 without; it is read again for every request
     #[arg(long, value_name = "FILE")]
     hook_secret_file: Option<PathBuf>,
@@ -39,11 +39,11 @@ fn listen(text: &str) -> Result<Listen, String> {
 impl Ops {
     /// What the flags tell the server; `None` for no listener.
     pub(super) fn settings(&self) -> Option<Settings> {
-        match self.listen {
+        match self.ops_listen {
             Listen::Off => None,
             Listen::At(listen) => Some(Settings {
                 listen,
-                token_file: self.token_file.clone(),
+                token_file: self.ops_token_file.clone(),
                 hook_secret_file: self.hook_secret_file.clone(),
             }),
         }

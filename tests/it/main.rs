@@ -21,6 +21,7 @@ mod lag;
 mod lint;
 mod log;
 mod manifest_cache;
+mod ops;
 mod poll;
 mod ranking;
 mod restart;

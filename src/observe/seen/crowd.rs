@@ -252,9 +252,10 @@ mod tests {
                 prop_assert!(crowd.groups.values().all(|mates| (1..=5).contains(&mates.len())));
                 let by_size: usize = crowd.sizes.values().map(BTreeMap::len).sum();
                 prop_assert_eq!(by_size, crowd.groups.len());
-                prop_assert!(crowd.sizes.iter().all(|(size, groups)| {
+                let agrees = crowd.sizes.iter().all(|(size, groups)| {
                     groups.keys().all(|group| crowd.groups[group].len() == *size)
-                }));
+                });
+                prop_assert!(agrees);
             }
         }
     }
