@@ -105,11 +105,11 @@ pub fn wait(servers: &[Server], wanted: &Wanted, time: Duration) -> anyhow::Resu
     let _ = rustls::crypto::ring::default_provider().install_default();
     let client = Client::builder().timeout(ANSWER_TIME).build()?;
     let until = Instant::now() + time;
-    let mut waiting: Vec<&Server> = servers.iter().collect();
+    let mut asked: Vec<&Server> = servers.iter().collect();
     loop {
         let mut behind = Vec::new();
         let mut left = Vec::new();
-        for server in waiting {
+        for server in asked {
             match ask(&client, server, wanted) {
                 Said::Serves => {}
                 Said::Refuses(diagnostics) => {
@@ -132,7 +132,7 @@ pub fn wait(servers: &[Server], wanted: &Wanted, time: Duration) -> anyhow::Resu
             return Ok(End::TimedOut { behind });
         }
         std::thread::sleep(PAUSE.min(until - now));
-        waiting = left;
+        asked = left;
     }
 }
 
@@ -157,11 +157,11 @@ fn ask(client: &Client, server: &Server, wanted: &Wanted) -> Said {
         let lines = lines.filter_map(Value::as_str).map(str::to_owned);
         return Said::Refuses(lines.collect());
     }
-    let serves = status["served_revision"].as_str().unwrap_or("nothing yet");
+    let current = status["served_revision"].as_str().unwrap_or("nothing yet");
     let message = status["last_error"]["message"].as_str();
     Said::NotYet(match message {
-        Some(message) => format!("it serves {serves}, and cannot read the repository: {message}"),
-        None => format!("it serves {serves}"),
+        Some(message) => format!("it serves {current}, and cannot read the repository: {message}"),
+        None => format!("it serves {current}"),
     })
 }
 

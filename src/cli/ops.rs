@@ -9,6 +9,10 @@ use crate::ops::Settings;
 /// What operators and monitoring systems ask.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Operations")]
+#[expect(
+    clippy::struct_field_names,
+    reason = "clap tells flags apart by these names, and HTTP has some of them"
+)]
 pub(super) struct Ops {
     /// The address for /metrics, /status, /api/ and /hooks/push, or `off`
     #[arg(long, value_name = "ADDRESS|off", default_value = "127.0.0.1:8081", value_parser = listen)]

@@ -238,6 +238,10 @@ impl Metrics {
             page.family(name, "counter", help);
             page.sample(name, &[], read(counter));
         }
+        self.write_others(page);
+    }
+
+    fn write_others(&self, page: &mut Exposition) {
         let name = "gitboot_fetch_seconds_total";
         page.family(
             name,

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use ::http::header::{AUTHORIZATION, HOST};
 use ::http::request::Parts;
+use ::http::uri::Authority;
 use ::http::{HeaderMap, Version};
 
 use super::{file, hook};
@@ -64,7 +65,7 @@ fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
 
 /// Ensure that a name that leads here by somebody's DNS is not taken for ours.
 fn is_own(head: &Parts) -> bool {
-    let target = head.uri.authority().map(|authority| authority.as_str());
+    let target = head.uri.authority().map(Authority::as_str);
     let mut hosts = head.headers.get_all(HOST).iter();
     let stated = match (hosts.next(), hosts.next()) {
         // No browser sends none.

@@ -65,7 +65,11 @@ fn refused(refusal: &Refusal) -> Value {
         warnings,
         lines,
     } = refusal;
-    let diagnostics: Vec<&String> = lines.iter().take(MAX_DIAGNOSTICS).collect();
+    // Errors first: a thousand warnings must not hide the one that matters.
+    let is_error = |line: &&String| line.starts_with("error[") || line.contains(": error[");
+    let errors_first = lines.iter().filter(is_error);
+    let errors_first = errors_first.chain(lines.iter().filter(|line| !is_error(line)));
+    let diagnostics: Vec<&String> = errors_first.take(MAX_DIAGNOSTICS).collect();
     json!({
         "revision": revision.as_str(),
         "errors": errors,

@@ -1,6 +1,6 @@
 //! A bounded crowd in which nobody is pushed out by one who makes up names.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::{IpAddr, Ipv6Addr};
 
 /// Up to this part of all places, a group is not pushed out because of its size.
@@ -42,7 +42,7 @@ pub(super) struct Crowd<T> {
     /// Of each group, in the order in which its members go.
     groups: BTreeMap<Group, BTreeMap<Turn, String>>,
     /// How many groups there are of each size.
-    sizes: BTreeMap<usize, BTreeMap<Group, ()>>,
+    sizes: BTreeMap<usize, BTreeSet<Group>>,
     clock: u64,
     evicted: u64,
 }
@@ -109,8 +109,7 @@ impl<T> Crowd<T> {
     fn victim(&self) -> Option<String> {
         let (size, groups) = self.sizes.last_key_value()?;
         if *size > (self.limit / FAIR_PART).max(1) {
-            let (group, ()) = groups.first_key_value()?;
-            return self.first_of(*group);
+            return self.first_of(*groups.first()?);
         }
         self.turns.first_key_value().map(|(_, name)| name.clone())
     }
@@ -157,7 +156,7 @@ impl<T> Crowd<T> {
             }
         }
         if after > 0 {
-            self.sizes.entry(after).or_default().insert(group, ());
+            self.sizes.entry(after).or_default().insert(group);
         }
     }
 }
@@ -250,10 +249,10 @@ mod tests {
                 let by_group: usize = crowd.groups.values().map(BTreeMap::len).sum();
                 prop_assert_eq!(by_group, crowd.len());
                 prop_assert!(crowd.groups.values().all(|mates| (1..=5).contains(&mates.len())));
-                let by_size: usize = crowd.sizes.values().map(BTreeMap::len).sum();
+                let by_size: usize = crowd.sizes.values().map(BTreeSet::len).sum();
                 prop_assert_eq!(by_size, crowd.groups.len());
                 let agrees = crowd.sizes.iter().all(|(size, groups)| {
-                    groups.keys().all(|group| crowd.groups[group].len() == *size)
+                    groups.iter().all(|group| crowd.groups[group].len() == *size)
                 });
                 prop_assert!(agrees);
             }
