@@ -24,7 +24,7 @@ impl Page {
             if let Some(rest) = line.strip_prefix("# HELP ") {
                 let (name, help) = rest.split_once(' ').unwrap();
                 assert!(!help.trim().is_empty(), "{line}");
-                helped = name.to_owned();
+                name.clone_into(&mut helped);
             } else if let Some(rest) = line.strip_prefix("# TYPE ") {
                 let (name, kind) = rest.split_once(' ').unwrap();
                 assert_eq!(name, helped, "HELP stands before TYPE");
@@ -32,7 +32,7 @@ impl Page {
                 assert_eq!(kind == "counter", name.ends_with("_total"), "{line}");
                 let before = page.kinds.insert(name.to_owned(), kind.to_owned());
                 assert!(before.is_none(), "{name} stands twice");
-                family = name.to_owned();
+                name.clone_into(&mut family);
             } else {
                 page.sample(line, &family);
             }
