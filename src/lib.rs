@@ -8,15 +8,17 @@
 //! | room | may look into | foreign crates that live only here |
 //! |---|---|---|
 //! | `main` | `cli` | |
-//! | `cli/` | `diff`, `explain`, `serve`, `poll`, `http`, `tftp`, `publish`, `source`, `state`, `observe`, `import`, `manifest`, `compile`, `diagnostic`, `keyring`, `snapshot`, `render`, `label`, `tree` | `clap`, `clap_complete`, `include_dir` |
+//! | `cli/` | `diff`, `explain`, `serve`, `ops`, `poll`, `http`, `tftp`, `publish`, `source`, `state`, `observe`, `import`, `wait`, `manifest`, `compile`, `diagnostic`, `keyring`, `snapshot`, `render`, `label`, `tree` | `clap`, `clap_complete`, `include_dir` |
 //! | `diff/` | `snapshot`, `render`, `template`, `label`, `id`, `tree` | `similar` |
 //! | `explain/` | `compile`, `render`, `diagnostic`, `snapshot`, `label`, `tree` | |
-//! | `serve/` | `poll`, `http`, `tftp`, `publish`, `source`, `state`, `keyring`, `observe`, `manifest`, `compile`, `label`, `render`, `tree` | `rustix` |
+//! | `serve/` | `ops`, `poll`, `http`, `tftp`, `publish`, `source`, `state`, `keyring`, `observe`, `manifest`, `compile`, `label`, `render`, `tree` | `rustix` |
+//! | `ops/` | `poll`, `explain`, `publish`, `render`, `snapshot`, `label`, `observe`, `tree` | `hyper`, `hyper_util`, `http_body_util`, `hmac`, `sha2` |
 //! | `poll/` | `source`, `state`, `keyring`, `compile`, `publish`, `diagnostic`, `snapshot`, `observe`, `tree` | `rand` |
 //! | `source/` | `file`, `tree` | `gix`, `httpdate`, `jiff`, `reqwest`, `ring`, `rustls`, `ssh_key` |
 //! | `keyring` | `compile`, `manifest`, `diagnostic`, `id`, `secret`, `file`, `tree` | |
 //! | `state/` | `tree` | `sha2` |
 //! | `tree` | | |
+//! | `wait` | | `reqwest`, `rustls` |
 //! | `import/` | `manifest`, `diagnostic`, `label`, `tree` | |
 //! | `manifest/` | `tree`, `diagnostic`, `label`, `template` | `serde_yaml`, `ignore` |
 //! | `diagnostic/` | `tree`, `label`, `template` | `sha2`, `strsim`, `unicode_width` |
@@ -61,6 +63,7 @@ pub mod keyring;
 pub mod label;
 pub mod manifest;
 pub mod observe;
+pub mod ops;
 pub mod poll;
 pub mod publish;
 pub mod render;
@@ -72,3 +75,4 @@ pub mod state;
 pub mod template;
 pub mod tftp;
 pub mod tree;
+pub mod wait;

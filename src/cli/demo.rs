@@ -10,6 +10,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use include_dir::{Dir, DirEntry};
 
+use super::ops::Ops;
 use super::serve::{self, Boot, HttpLimits, Process};
 use super::tftp::Tftp;
 use super::units::interval;
@@ -41,6 +42,8 @@ pub(super) struct Args {
     #[command(flatten)]
     tftp: Tftp,
     #[command(flatten)]
+    ops: Ops,
+    #[command(flatten)]
     process: Process,
     #[command(flatten)]
     http_limits: HttpLimits,
@@ -65,6 +68,10 @@ pub(super) fn run(args: &Args, vars: &[(OsString, OsString)]) -> anyhow::Result<
         &args.http_limits,
         args.interval,
     )?;
+    let settings = crate::serve::Settings {
+        ops: args.ops.settings(),
+        ..settings
+    };
     let source = source::Settings {
         state_dir: Some(state),
         ..source::Settings::new(url)

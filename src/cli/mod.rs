@@ -11,6 +11,7 @@ mod input;
 mod labels;
 mod limits;
 mod list;
+mod ops;
 mod print;
 mod render;
 mod schema;
@@ -21,6 +22,7 @@ mod tftp;
 mod tls;
 mod units;
 mod validate;
+mod wait;
 
 use std::ffi::OsString;
 use std::io::Write as _;
@@ -55,6 +57,8 @@ enum Command {
     Explain(Box<explain::Args>),
     /// List the Profiles, the Assignments or the machines
     List(Box<list::Args>),
+    /// Wait until every server serves a revision
+    Wait(wait::Args),
     /// Print the JSON Schema of a manifest, for editors
     Schema(schema::Args),
     /// Print a script that completes commands and flags in a shell
@@ -135,6 +139,7 @@ fn run(cli: &Cli, vars: &[(OsString, OsString)]) -> anyhow::Result<Outcome> {
         Command::Diff(args) => diff::run(args),
         Command::Explain(args) => explain::run(args),
         Command::List(args) => list::run(args),
+        Command::Wait(args) => wait::run(args),
         Command::Schema(args) => schema::run(args),
         Command::Completions(args) => completions::run(args, Cli::command()),
         Command::Import(args) => import::run(args),

@@ -11,6 +11,7 @@ use clap::ValueEnum;
 
 use super::credentials::Credentials;
 use super::limits::TreeLimits;
+use super::ops::Ops;
 use super::secrets::SecretFiles;
 use super::tftp::Tftp;
 use super::tls::Tls;
@@ -52,6 +53,8 @@ pub(super) struct Args {
     tls: Tls,
     #[command(flatten)]
     tftp: Tftp,
+    #[command(flatten)]
+    ops: Ops,
     #[command(flatten)]
     process: Process,
     #[command(flatten)]
@@ -191,12 +194,14 @@ pub(super) fn run(args: &Args, vars: &[(OsString, OsString)]) -> anyhow::Result<
         boot,
         tls,
         tftp,
+        ops,
         process,
         tree_limits,
         http_limits,
     } = args;
     let settings = Settings {
         tls: tls.settings()?,
+        ops: ops.settings(),
         ..settings(boot, tftp, process, http_limits, repository.interval)?
     };
     let source = source_settings(repository, credentials, tree_limits, vars)?;
@@ -261,6 +266,7 @@ pub(super) fn settings(
     Ok(Settings {
         listen: boot.listen.clone(),
         tls: None,
+        ops: None,
         external_url: boot.external_url.clone(),
         fixed_labels,
         boot_attempts: boot.attempts,

@@ -28,8 +28,8 @@ use bytes::Bytes;
 
 use crate::diagnostic::{Diagnostic, Diagnostics, content as say};
 use crate::id::IdKey;
-use crate::manifest::{Budget, Locator, Manifests};
-use crate::snapshot::{self, Snapshot};
+use crate::manifest::{Budget, Locator, Manifests, Profile};
+use crate::snapshot::{self, ListedProfile, Snapshot};
 use crate::tree::{RepoPath, Tree};
 
 pub use provenance::{Chosen, Layer, Overridden, Place, Provenance, Source, Sourced, provenance};
@@ -122,8 +122,23 @@ fn compile_on(
         configs,
         directories,
     )
-    .with_boot_script(boot_script);
+    .with_boot_script(boot_script)
+    .with_listed_profiles(listed(manifests));
     (Some(snapshot), Diagnostics::new(found))
+}
+
+/// What people are told of the Profiles.
+fn listed(manifests: &Manifests) -> Vec<ListedProfile> {
+    let one = |profile: &Profile| ListedProfile {
+        name: profile.name.clone(),
+        labels: profile.labels.clone(),
+        has_script: profile.script.is_some(),
+        configs: profile.configs.keys().cloned().collect(),
+        path: profile.origin.path.to_string(),
+    };
+    let mut all: Vec<_> = manifests.profiles.iter().map(one).collect();
+    all.sort_by(|one, other| one.name.cmp(&other.name));
+    all
 }
 
 /// Ensure that the file which takes the place of the built-in first script is a script.

@@ -92,28 +92,35 @@ pub(super) fn answer(
         Route::BootScript if reply.status() == StatusCode::FORBIDDEN => Some("boot_script"),
         route => route.logged_as(),
     };
-    if let Some(name) = name {
-        observe::answered(&Answered {
+    let status = reply.status().as_u16();
+    let micros = u64::try_from(look.arrived.elapsed().as_micros()).unwrap_or(u64::MAX);
+    match name {
+        Some(name) => observe::answered(&Answered {
             route: name,
             client: asked.client.address(),
             labels: record.labels.as_ref(),
+            named: record.named,
             machine: record.machine,
             assignment: record.assignment,
             profile: record.profile,
             config: record.config,
             revision: record.revision,
-            status: reply.status().as_u16(),
+            status,
             reason: record.reason,
             detail: record.detail.as_deref(),
-            micros: u64::try_from(look.arrived.elapsed().as_micros()).unwrap_or(u64::MAX),
-        });
+            micros,
+        }),
+        None => observe::counted(route.name(), status, record.reason, micros),
     }
     reply.into_response(asked.method == Method::HEAD)
 }
 
 /// The answer when making one ended in a fault of ours.
 pub(super) fn fault(asked: &Asked<'_>) -> Response<Bytes> {
-    internal_error().into_response(asked.method == Method::HEAD)
+    let reply = internal_error();
+    let route = Route::of(asked.path).name();
+    observe::counted(route, reply.status().as_u16(), "fault", 0);
+    reply.into_response(asked.method == Method::HEAD)
 }
 
 /// What the labels in a config's URL are signed with, and which: those of the config, or of the whole directory.
@@ -432,7 +439,7 @@ impl<'p> Request<'p> {
         if name == SCRIPT_NAME {
             return Some(script(matched, labels, base, record));
         }
-        record.matched(matched);
+        record.matched(matched, labels);
         let Some(config) = matched.config(name) else {
             record.reason = "unknown_config";
             return None;
@@ -476,7 +483,7 @@ fn script<'p>(
     base: &BaseUrl,
     record: &mut Record<'p>,
 ) -> Reply {
-    record.matched(matched);
+    record.matched(matched, labels);
     match render::script(matched, labels, base) {
         Ok(body) => {
             record.reason = "ok";

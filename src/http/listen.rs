@@ -140,6 +140,20 @@ pub fn bind_tls(addresses: &[SocketAddr], tls: &Tls) -> Result<Vec<Listener>, Bi
     Ok(listeners)
 }
 
+/// Listens for operators on this one address; see [`bind`].
+///
+/// # Errors
+/// Names the address that cannot be listened on.
+pub fn bind_ops(address: SocketAddr) -> Result<std::net::TcpListener, BindError> {
+    let flag = "--ops-listen";
+    let bound = bind_one(address, true).and_then(|listener| listener.socket.into_std());
+    bound.map_err(|source| BindError {
+        flag,
+        address,
+        source,
+    })
+}
+
 fn bind_all(flag: &'static str, addresses: &[SocketAddr]) -> Result<Vec<Listener>, BindError> {
     let one = |&address: &SocketAddr| {
         let alone = |other: &SocketAddr| other.is_ipv4() && other.port() == address.port();

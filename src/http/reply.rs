@@ -130,6 +130,7 @@ impl Reply {
 #[derive(Debug, Default)]
 pub(super) struct Record<'p> {
     pub(super) labels: Option<Labels>,
+    pub(super) named: Option<&'p str>,
     pub(super) machine: Option<&'p str>,
     pub(super) assignment: Option<&'p str>,
     pub(super) profile: Option<&'p str>,
@@ -149,7 +150,8 @@ impl<'p> Record<'p> {
     }
 
     /// Who won, and from which revision.
-    pub(super) fn matched(&mut self, matched: &Match<'p>) {
+    pub(super) fn matched(&mut self, matched: &Match<'p>, labels: &Labels) {
+        self.named = matched.named(labels);
         self.machine = matched.machine();
         self.assignment = Some(matched.assignment());
         self.profile = Some(matched.profile());

@@ -77,13 +77,24 @@ impl<'r> Route<'r> {
         }
     }
 
-    /// What log lines call this kind of route; `None` for routes that are not logged.
+    /// What log lines and metrics call this kind of route.
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Self::BootScript => "boot_script",
+            Self::Script | Self::ScriptOfMac(_) => "script",
+            Self::Config(_) | Self::ConfigOfDir { .. } => "config",
+            Self::BootApi { .. } => "boot_api",
+            Self::Health => "health",
+            Self::Ready => "ready",
+            Self::Unknown => "other",
+        }
+    }
+
+    /// The same; `None` for routes that are not logged.
     pub(super) fn logged_as(&self) -> Option<&'static str> {
         match self {
-            Self::Script | Self::ScriptOfMac(_) => Some("script"),
-            Self::Config(_) | Self::ConfigOfDir { .. } => Some("config"),
-            Self::BootApi { .. } => Some("boot_api"),
             Self::BootScript | Self::Health | Self::Ready | Self::Unknown => None,
+            logged => Some(logged.name()),
         }
     }
 }

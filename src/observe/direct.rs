@@ -230,6 +230,7 @@ mod tests {
                 route: "script",
                 client: "fd00::7".parse().unwrap(),
                 labels: text(0).map(|_| &labels),
+                named: None,
                 machine: text(0),
                 assignment: text(1),
                 profile: text(2),

@@ -56,6 +56,7 @@ impl Lines {
     pub(super) fn send(&self, line: Vec<u8>) {
         if self.sender.try_send(Message::Line(line)).is_err() {
             self.lost.fetch_add(1, Ordering::Relaxed);
+            super::metrics().lost_line();
         }
     }
 

@@ -1,9 +1,11 @@
-//! What the server tells people: log lines.
+//! What the server tells people: log lines, metrics, and the machines that were seen lately.
 //!
 //! Everything goes to stderr, one line an event. What a machine sent is untrusted: it passes through [`Printable`].
 
 mod direct;
 mod lines;
+mod metrics;
+mod seen;
 
 use std::fmt::{self, Write as _};
 use std::io::{self, IsTerminal as _};
@@ -17,6 +19,9 @@ use tracing_subscriber::fmt::time::{FormatTime as _, SystemTime};
 use crate::label::{Identity, Labels};
 use direct::Direct;
 use lines::Lines;
+
+pub use metrics::{Exposition, Metrics, metrics};
+pub use seen::{Machine, Register, Seen};
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -128,6 +133,8 @@ pub struct Answered<'a> {
     pub client: IpAddr,
     /// What the machine says about itself, if that could be read.
     pub labels: Option<&'a Labels>,
+    /// By which identity an Assignment names this very machine, be it in its `machines` or in its selectors.
+    pub named: Option<&'a str>,
     /// The named machine that matched.
     pub machine: Option<&'a str>,
     /// The Assignment that won.
@@ -148,8 +155,15 @@ pub struct Answered<'a> {
     pub micros: u64,
 }
 
-/// Logs one answer.
+/// Counts one answer that is not logged.
+pub fn counted(route: &'static str, status: u16, reason: &str, micros: u64) {
+    metrics().answered(route, status, reason, micros);
+}
+
+/// Logs one answer, counts it, and notes which machine it was for.
 pub fn answered(event: &Answered<'_>) {
+    counted(event.route, event.status, event.reason, event.micros);
+    seen::note(event);
     if !tracing::enabled!(tracing::Level::INFO) {
         return;
     }
@@ -204,8 +218,9 @@ pub struct Transferred<'a> {
     pub micros: u64,
 }
 
-/// Logs one answer over TFTP.
+/// Logs one answer over TFTP, and counts it.
 pub fn transferred(event: &Transferred<'_>) {
+    metrics().transferred(event.status, event.bytes);
     let text = |value: Option<&str>| value.map(|value| Printable(value).to_string());
     tracing::info!(
         client = %event.client,

@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 use crate::keyring::Keyring;
+use crate::observe::metrics;
 use crate::publish::{Failure, Moment, Publisher, Refusal};
 use crate::snapshot::Snapshot;
 use crate::source::{Check, ErrorClass, Remote, SourceError};
@@ -50,6 +51,11 @@ pub trait Desired: Send {
         Ok(())
     }
 
+    /// How many bytes have come over the wire since the start.
+    fn received(&self) -> u64 {
+        0
+    }
+
     /// Whether the files that the last check took its credentials from hold something else now. Asks no remote.
     fn has_new_credentials(&self) -> bool {
         false
@@ -79,6 +85,10 @@ impl Desired for Remote {
 
     fn admit_again(&self, tree: &Tree) -> Result<(), Trouble> {
         Self::admit_again(self, tree).map_err(|error| trouble(&error, true))
+    }
+
+    fn received(&self) -> u64 {
+        Self::received(self)
     }
 
     fn has_new_credentials(&self) -> bool {
@@ -232,6 +242,7 @@ impl Poller {
 
     /// Checks until `stop` turns true. A check that is running then is told to give up, and not waited for.
     pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
+        metrics().expect_failures(ErrorClass::ALL.map(ErrorClass::as_str));
         let interrupt = Arc::new(AtomicBool::new(false));
         let mut cause = Cause::Due;
         tokio::select! {
@@ -360,7 +371,14 @@ impl Poller {
         let interrupt = Arc::clone(interrupt);
         let checked = tokio::task::spawn_blocking(move || {
             let mut desired = desired.lock().unwrap_or_else(PoisonError::into_inner);
-            desired.check(known.as_ref(), &interrupt)
+            let (began, before) = (Instant::now(), desired.received());
+            let found = desired.check(known.as_ref(), &interrupt);
+            metrics().checked();
+            metrics().received(desired.received().saturating_sub(before));
+            if matches!(found, Ok(Check::Moved(_) | Check::Changed(_))) {
+                metrics().fetched(began.elapsed());
+            }
+            found
         });
         checked.await.unwrap_or_else(|_| {
             Err(Trouble::Failed(Failure {
@@ -435,7 +453,9 @@ impl Poller {
         }
         self.notice_gap(&tree);
         let before = self.publisher.current();
-        self.publisher.publish(snapshot, Moment::now());
+        self.publisher
+            .publish_warned(snapshot, built.warnings, Moment::now());
+        metrics().published();
         let publication = self.publisher.current();
         let signer = tree.commit().and_then(|commit| commit.principal.as_deref());
         report::published(&publication, signer, built, started);
@@ -468,6 +488,7 @@ impl Poller {
         self.trees.refused = None;
         self.known = Some(refusal.revision.clone());
         self.refusal = Some(Arc::clone(&refusal));
+        metrics().refused();
         self.publisher.refuse(Arc::clone(&refusal), Moment::now());
         report::refused(&refusal, &self.publisher.current());
     }
@@ -475,6 +496,7 @@ impl Poller {
     fn fail(&mut self, failure: Failure, floor: Duration) {
         let failure = Arc::new(failure);
         self.pace.failed(floor);
+        metrics().failed(failure.class);
         self.publisher.fail(Arc::clone(&failure), Moment::now());
         self.report.failed(&failure, &self.publisher.current());
     }

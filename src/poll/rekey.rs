@@ -64,7 +64,8 @@ impl Poller {
             report::not_compiled_again(tree.revision(), compiled.errors.max(1), &compiled.lines);
             return;
         };
-        self.publisher.publish(snapshot, Moment::now());
+        self.publisher
+            .publish_warned(snapshot, compiled.warnings, Moment::now());
         report::published(&self.publisher.current(), None, &compiled, started);
         if let Some(refusal) = &self.refusal {
             self.publisher.refuse(Arc::clone(refusal), Moment::now());

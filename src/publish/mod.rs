@@ -103,6 +103,16 @@ pub struct Publication {
     pub last_attempt: Option<Attempt>,
     /// When the remote last answered; a refused revision is an answer too.
     pub last_good_check: Option<Instant>,
+    /// The revision that the remote had when it last answered.
+    pub remote: Option<Revision>,
+    /// Why the remote's revision is not served, if it is not. It stays while the remote cannot be read.
+    pub refused: Option<Arc<Refusal>>,
+    /// Since when the remote cannot be read.
+    pub failing_since: Option<Moment>,
+    /// When a check last found that what is served is what the remote has.
+    pub in_step: Option<Moment>,
+    /// How many warnings what is served has.
+    pub warnings: usize,
     retained: Arc<Retained>,
     /// Until when ids may be asked for that others have handed out and that were never known here.
     missed_until: Option<Instant>,
@@ -203,6 +213,11 @@ impl Publisher {
 
     /// Serves this snapshot from now on; what it no longer holds is retained.
     pub fn publish(&mut self, snapshot: Snapshot, now: Moment) {
+        self.publish_warned(snapshot, 0, now);
+    }
+
+    /// The same for a snapshot of manifests that have so many warnings.
+    pub fn publish_warned(&mut self, snapshot: Snapshot, warnings: usize, now: Moment) {
         let before = self.cell.load_full();
         let retained = match (&before.snapshot, now.instant.checked_add(self.retain)) {
             (Some(previous), Some(expires)) if !self.retain.is_zero() => Arc::new(
@@ -213,6 +228,11 @@ impl Publisher {
             _ => Arc::default(),
         };
         self.cell.store(Arc::new(Publication {
+            remote: Some(snapshot.revision().clone()),
+            refused: None,
+            failing_since: None,
+            in_step: Some(now),
+            warnings,
             snapshot: Some(Arc::new(snapshot)),
             published_at: Some(now),
             last_attempt: Some(Attempt {
@@ -280,25 +300,45 @@ impl Publisher {
 
     /// Records that the remote still has the revision that is served.
     pub fn unchanged(&mut self, now: Moment) {
-        self.record(Outcome::Published, Some(now.instant), now);
+        let before = self.cell.load_full();
+        self.cell.store(Arc::new(Publication {
+            remote: before.revision().cloned(),
+            refused: None,
+            in_step: Some(now),
+            ..answered(&before, Outcome::Published, now)
+        }));
     }
 
     /// Records that the remote's revision is refused.
     pub fn refuse(&mut self, refusal: Arc<Refusal>, now: Moment) {
-        self.record(Outcome::Refused(refusal), Some(now.instant), now);
+        let before = self.cell.load_full();
+        self.cell.store(Arc::new(Publication {
+            remote: Some(refusal.revision.clone()),
+            refused: Some(Arc::clone(&refusal)),
+            ..answered(&before, Outcome::Refused(refusal), now)
+        }));
     }
 
     /// Records that the remote could not be read.
     pub fn fail(&mut self, failure: Arc<Failure>, now: Moment) {
-        self.record(Outcome::Failed(failure), None, now);
-    }
-
-    fn record(&mut self, outcome: Outcome, good: Option<Instant>, at: Moment) {
         let before = self.cell.load_full();
         self.cell.store(Arc::new(Publication {
-            last_attempt: Some(Attempt { outcome, at }),
-            last_good_check: good.or(before.last_good_check),
+            last_attempt: Some(Attempt {
+                outcome: Outcome::Failed(failure),
+                at: now,
+            }),
+            failing_since: before.failing_since.or(Some(now)),
             ..Publication::clone(&before)
         }));
+    }
+}
+
+/// What was published, after the remote has answered.
+fn answered(before: &Publication, outcome: Outcome, at: Moment) -> Publication {
+    Publication {
+        last_attempt: Some(Attempt { outcome, at }),
+        last_good_check: Some(at.instant),
+        failing_since: None,
+        ..before.clone()
     }
 }

@@ -1,6 +1,7 @@
 //! The composition root: bind, wire, spawn, drain.
 
 mod files;
+mod ops;
 mod tftp;
 
 use std::net::SocketAddr;
@@ -55,6 +56,8 @@ pub struct Settings {
     pub limits: Limits,
     /// TFTP for the first stage.
     pub tftp: Tftp,
+    /// Where operators and monitoring systems ask; `None` for nowhere.
+    pub ops: Option<crate::ops::Settings>,
 }
 
 /// Where the desired state comes from and what makes a snapshot of it.
@@ -77,6 +80,7 @@ pub struct Server {
     listeners: Vec<Listener>,
     tls: Option<Arc<Tls>>,
     tftp_listeners: Vec<TftpListener>,
+    ops_listener: Option<std::net::TcpListener>,
     signals: Signals,
 }
 
@@ -95,12 +99,17 @@ impl Server {
             tls = Some(spoken);
         }
         let tftp_listeners = tftp::bind(&settings.tftp)?;
+        let ops_listener = match &settings.ops {
+            Some(settings) => ops::bind(settings)?,
+            None => None,
+        };
         files::allow(settings.limits.max_connections + tftp::files(&settings.tftp));
         Ok(Self {
             settings,
             listeners,
             tls,
             tftp_listeners,
+            ops_listener,
             signals,
         })
     }
@@ -121,12 +130,14 @@ impl Server {
             listeners,
             tls,
             tftp_listeners,
+            ops_listener,
             mut signals,
         } = self;
         let draining = Arc::new(AtomicBool::new(false));
         let (publisher, current) = Publisher::new(settings.retain);
         let mut poller = Poller::new(wiring.desired, wiring.build, publisher, settings.interval)
             .watching(wiring.keyring);
+        let store = wiring.state.as_ref().map(|state| state.folder().to_owned());
         if let Some(state) = wiring.state {
             poller = poller.with_state(state);
         }
@@ -135,7 +146,7 @@ impl Server {
         }
         let poke = poller.poke();
         let service = http::service(
-            current,
+            current.clone(),
             Arc::new(route_settings(&settings, &poke, &draining)),
         );
         let door = Door::new(settings.limits, settings.access.trusted_proxies.clone());
@@ -155,9 +166,17 @@ impl Server {
             &settings,
             plain.map(Listener::address).collect(),
         );
+        let (stop, stopping) = watch::channel(false);
+        let parts = ops::Parts {
+            current,
+            poke: poke.clone(),
+            door: Arc::clone(&door),
+            hatch: Arc::clone(&hatch),
+            store,
+        };
+        ops::start(ops_listener, &settings, parts, stopping.clone())?;
         // Each thread has its own share; the sockets close with the last of them.
         drop(listeners);
-        let (stop, stopping) = watch::channel(false);
         tokio::spawn(poller.run(stopping));
         if let Some(tls) = &tls {
             tokio::spawn(Arc::clone(tls).watch());

@@ -7,7 +7,7 @@ mod index;
 mod recipe;
 mod rule;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -37,11 +37,27 @@ pub struct Snapshot {
 #[derive(Debug)]
 struct Contents {
     profiles: usize,
+    listed: Vec<ListedProfile>,
     rules: Vec<Rule>,
     index: Index,
     configs: HashMap<ConfigId, Arc<Config>>,
     directories: HashMap<ConfigId, Arc<ConfigDir>>,
     boot_script: Option<Bytes>,
+}
+
+/// What people are told of a Profile, be it used or not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListedProfile {
+    /// Its name.
+    pub name: String,
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+    /// Whether it has a script.
+    pub has_script: bool,
+    /// The names of its configs.
+    pub configs: Vec<String>,
+    /// The file that it stands in.
+    pub path: String,
 }
 
 /// How many of each a snapshot holds, for logs and metrics.
@@ -122,6 +138,7 @@ impl Snapshot {
             revision,
             contents: Arc::new(Contents {
                 profiles,
+                listed: Vec::new(),
                 rules,
                 index,
                 configs,
@@ -141,6 +158,17 @@ impl Snapshot {
         contents
             .expect("nobody shares what was just made")
             .boot_script = script;
+        self
+    }
+
+    /// The same snapshot, with what people are told of its Profiles, sorted by name.
+    ///
+    /// # Panics
+    /// When the snapshot is shared already.
+    #[must_use]
+    pub fn with_listed_profiles(mut self, listed: Vec<ListedProfile>) -> Self {
+        let contents = Arc::get_mut(&mut self.contents);
+        contents.expect("nobody shares what was just made").listed = listed;
         self
     }
 
@@ -189,6 +217,12 @@ impl Snapshot {
     #[must_use]
     pub fn boot_script(&self) -> Option<&Bytes> {
         self.contents.boot_script.as_ref()
+    }
+
+    /// The Profiles as people are told of them, by name.
+    #[must_use]
+    pub fn listed_profiles(&self) -> &[ListedProfile] {
+        &self.contents.listed
     }
 
     /// The Assignments, by name.
@@ -278,6 +312,25 @@ impl<'s> Match<'s> {
     #[must_use]
     pub fn machine(&self) -> Option<&'s str> {
         self.entry.map(Entry::name).filter(|name| !name.is_empty())
+    }
+
+    /// By which identity the Assignment names this very machine: the first of its entry in `machines`, else the one that a
+    /// selector found. `None` for a class or a default.
+    #[must_use]
+    pub fn named(&self, labels: &Labels) -> Option<&'s str> {
+        if let Some(entry) = self.entry {
+            return entry.identities().iter().next().map(|(_, value)| value);
+        }
+        if self.rule.tier != Tier::Named {
+            return None;
+        }
+        Identity::ALL.into_iter().find_map(|identity| {
+            let mut selectors = self.rule.selectors.iter();
+            let selector = selectors.find(|one| &*one.key == identity.key())?;
+            labels
+                .identities(identity)
+                .find_map(|sent| selector.value(sent))
+        })
     }
 
     /// The merged values.

@@ -55,9 +55,14 @@ impl SelectorValues {
     /// Whether this is one of the values.
     #[must_use]
     pub fn contains(&self, value: &str) -> bool {
-        self.values
-            .binary_search_by(|one| (**one).cmp(value))
-            .is_ok()
+        self.value(value).is_some()
+    }
+
+    /// This value as it stands here, if it does.
+    #[must_use]
+    pub fn value(&self, value: &str) -> Option<&str> {
+        let place = self.values.binary_search_by(|one| (**one).cmp(value));
+        Some(self.values.get(place.ok()?)?)
     }
 }
 

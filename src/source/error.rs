@@ -51,6 +51,28 @@ pub enum ErrorClass {
 }
 
 impl ErrorClass {
+    /// All of them.
+    pub const ALL: [Self; 18] = [
+        Self::Dns,
+        Self::Refused,
+        Self::Tls,
+        Self::Auth,
+        Self::HostKey,
+        Self::NotFound,
+        Self::RefNotFound,
+        Self::Timeout,
+        Self::Protocol,
+        Self::Server,
+        Self::Limit,
+        Self::Corrupt,
+        Self::Disk,
+        Self::Content,
+        Self::PathMissing,
+        Self::Signature,
+        Self::Unsupported,
+        Self::Interrupted,
+    ];
+
     /// The name in metrics, JSON and logs.
     #[must_use]
     pub fn as_str(self) -> &'static str {

@@ -50,6 +50,8 @@ pub(super) struct Fetcher {
     kept: Kept,
     /// Whether the remote has refused to leave out files, although it says that it can.
     refuses_filters: bool,
+    /// How many bytes were received since the start.
+    received: u64,
 }
 
 impl Fetcher {
@@ -61,7 +63,13 @@ impl Fetcher {
                 generation: None,
             },
             refuses_filters: false,
+            received: 0,
         }
+    }
+
+    /// How many bytes were received since the start.
+    pub(super) fn received(&self) -> u64 {
+        self.received
     }
 
     /// Asks for the ref, and fetches when it is not at `known`.
@@ -74,6 +82,7 @@ impl Fetcher {
     ) -> Result<Found, SourceError> {
         let watch = Watch::new(interrupt, settings.git_timeout, MAX_REFS_BYTES);
         let result = self.check_watched(settings, known, memo, &watch);
+        self.received = self.received.saturating_add(watch.received());
         // What went wrong on the wire says more than what the layers above made of it.
         result.map_err(|error| watch.take_failure().unwrap_or(error))
     }

@@ -222,6 +222,15 @@ impl Remote {
         result
     }
 
+    /// How many bytes have come over the wire since the start; none from a repository of this machine.
+    #[must_use]
+    pub fn received(&self) -> u64 {
+        match &self.way {
+            Way::Fetched(fetcher) => fetcher.received(),
+            Way::InPlace(_) => 0,
+        }
+    }
+
     /// Whether the files of the credentials hold something else now than at the last check, so that what was refused then
     /// may be accepted.
     #[must_use]

@@ -21,6 +21,8 @@ pub(super) struct Watch<'a> {
     patience: Duration,
     /// How many bytes may still be received.
     budget: Cell<u64>,
+    /// How many bytes were received.
+    received: Cell<u64>,
     failure: RefCell<Option<SourceError>>,
 }
 
@@ -33,6 +35,7 @@ impl<'a> Watch<'a> {
             deadline_name: Cell::new("--git-timeout"),
             patience,
             budget: Cell::new(budget),
+            received: Cell::new(0),
             failure: RefCell::new(None),
         }
     }
@@ -83,6 +86,8 @@ impl<'a> Watch<'a> {
 
     /// Counts received bytes.
     pub(super) fn spend(&self, bytes: usize) -> Result<(), SourceError> {
+        self.received
+            .set(self.received.get().saturating_add(bytes as u64));
         match self.budget.get().checked_sub(bytes as u64) {
             Some(left) => {
                 self.budget.set(left);
@@ -93,6 +98,11 @@ impl<'a> Watch<'a> {
                 "the remote sends more bytes than the limit for one fetch allows",
             )),
         }
+    }
+
+    /// How many bytes were received.
+    pub(super) fn received(&self) -> u64 {
+        self.received.get()
     }
 
     /// Keeps the first failure, which says more than what others make of it.

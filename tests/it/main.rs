@@ -22,6 +22,7 @@ mod lag;
 mod lint;
 mod log;
 mod manifest_cache;
+mod ops;
 mod poll;
 mod ranking;
 mod restart;

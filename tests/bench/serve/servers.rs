@@ -69,6 +69,7 @@ pub(crate) fn gitboot(repository: &Path, log: Log<'_>) -> Server {
         .arg(format!("--repo={}", repository.display()))
         .arg(format!("--listen={address}"))
         .args(["--state-dir=none", "--interval=1h", "--drain-delay=0s"])
+        .arg("--ops-listen=127.0.0.1:0")
         .env_clear();
     let mut reader = None;
     match log {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::{run, source_tree};
 use crate::support::process::run_in;
 
-const COMMANDS: [&str; 10] = [
+const COMMANDS: [&str; 11] = [
     "serve",
     "demo",
     "validate",
@@ -13,6 +13,7 @@ const COMMANDS: [&str; 10] = [
     "diff",
     "explain",
     "list",
+    "wait",
     "schema",
     "completions",
     "import",

@@ -17,6 +17,14 @@ pub(crate) struct Process {
     seen: Vec<String>,
 }
 
+/// What keeps servers that run at once from each other's default port: no operations listener, unless the test wants one.
+fn quiet(args: &[&str], vars: &[(&str, &str)]) -> Option<&'static str> {
+    let is_server = matches!(args, ["serve" | "demo", ..]);
+    let is_given = args.iter().any(|arg| arg.starts_with("--ops-listen"))
+        || vars.iter().any(|(name, _)| *name == "GITBOOT_OPS_LISTEN");
+    (is_server && !is_given).then_some("--ops-listen=off")
+}
+
 /// How a process ended and what it wrote to stderr.
 #[derive(Debug)]
 pub(crate) struct Ended {
@@ -34,6 +42,7 @@ impl Process {
     pub(crate) fn start_onto(stdout: Stdio, args: &[&str], vars: &[(&str, &str)]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_gitboot"));
         command.args(args).env_clear().envs(vars.iter().copied());
+        command.args(quiet(args, vars));
         Self::spawn(command.stdout(stdout)).unwrap()
     }
 
@@ -42,14 +51,16 @@ impl Process {
         let mut command = Command::new("sh");
         let script = format!("ulimit -n {files} && exec \"$0\" \"$@\"");
         command.args(["-c", &script, env!("CARGO_BIN_EXE_gitboot")]);
-        command.args(args).env_clear().stdout(Stdio::null());
+        command.args(args).args(quiet(args, &[]));
+        command.env_clear().stdout(Stdio::null());
         Self::spawn(&mut command).unwrap()
     }
 
     /// The same as another user; `None` when that user may not run the program where it is. Only root can.
     pub(crate) fn start_as(user: u32, args: &[&str]) -> Option<Self> {
         let mut command = Command::new(env!("CARGO_BIN_EXE_gitboot"));
-        command.args(args).env_clear().current_dir("/");
+        command.args(args).args(quiet(args, &[]));
+        command.env_clear().current_dir("/");
         match Self::spawn(command.uid(user).gid(user).stdout(Stdio::null())) {
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => None,
             started => Some(started.unwrap()),
@@ -106,6 +117,13 @@ impl Process {
         // In JSON, a quotation mark follows.
         let end = address.find(|c| !matches!(c, '0'..='9' | 'a'..='f' | '.' | ':' | '[' | ']'));
         address[..end.unwrap_or(address.len())].parse().unwrap()
+    }
+
+    /// Waits for the address of the operations listener; it comes after those of all others.
+    pub(crate) fn operations(&mut self) -> SocketAddr {
+        let line = self.line_with("operations on http://");
+        let (_, address) = line.split_once("http://").unwrap();
+        address.trim().parse().unwrap()
     }
 
     /// The number of the process.

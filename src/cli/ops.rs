@@ -1,0 +1,64 @@
+//! Flags of the operations listener.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use super::units::address;
+use crate::ops::Settings;
+
+/// What operators and monitoring systems ask.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Operations")]
+#[expect(
+    clippy::struct_field_names,
+    reason = "clap tells flags apart by these names, and HTTP has some of them"
+)]
+pub(super) struct Ops {
+    /// The address for /metrics, /status, /api/ and /hooks/push, or `off` [default: 127.0.0.1:8081 where that is free]
+    #[arg(long, value_name = "ADDRESS|off", value_parser = listen)]
+    ops_listen: Option<Listen>,
+    /// The token that /api/ needs on an address that is not loopback; it is read again for every request
+    #[arg(long, value_name = "FILE")]
+    ops_token_file: Option<PathBuf>,
+    /// The secret that forges sign /hooks/push with, which is 404 without; it is read again for every request
+    #[arg(long, value_name = "FILE")]
+    hook_secret_file: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Listen {
+    Off,
+    At(SocketAddr),
+}
+
+impl Listen {
+    fn address(self) -> Option<SocketAddr> {
+        match self {
+            Self::Off => None,
+            Self::At(address) => Some(address),
+        }
+    }
+}
+
+fn listen(text: &str) -> Result<Listen, String> {
+    match text.trim() {
+        "off" => Ok(Listen::Off),
+        text => address(text)
+            .map(Listen::At)
+            .map_err(|error| format!("{error}; or `off`")),
+    }
+}
+
+impl Ops {
+    /// What the flags tell the server; `None` for no listener.
+    pub(super) fn settings(&self) -> Option<Settings> {
+        match self.ops_listen {
+            Some(Listen::Off) => None,
+            listen => Some(Settings {
+                listen: listen.and_then(Listen::address),
+                token_file: self.ops_token_file.clone(),
+                hook_secret_file: self.hook_secret_file.clone(),
+            }),
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! An answer before it becomes bytes on the wire.
+
+use ::http::header::{
+    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS,
+};
+use ::http::{HeaderValue, Response, StatusCode};
+use bytes::Bytes;
+use http_body_util::Full;
+
+const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const PROMETHEUS: HeaderValue =
+    HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+
+/// A status, a body and what it is.
+#[derive(Debug)]
+pub(super) struct Reply {
+    status: StatusCode,
+    content_type: HeaderValue,
+    body: Bytes,
+    allow: Option<&'static str>,
+    is_head: bool,
+}
+
+impl Reply {
+    /// One short line of text.
+    pub(super) fn line(status: StatusCode, line: &'static str) -> Self {
+        Self::new(status, TEXT, Bytes::from_static(line.as_bytes()))
+    }
+
+    /// A JSON document.
+    pub(super) fn json(body: impl Into<Bytes>) -> Self {
+        Self::new(StatusCode::OK, JSON, body.into())
+    }
+
+    /// What is counted.
+    pub(super) fn metrics(page: String) -> Self {
+        Self::new(StatusCode::OK, PROMETHEUS, page.into())
+    }
+
+    /// Nothing is here, or nothing that the client may know of.
+    pub(super) fn not_found() -> Self {
+        Self::line(StatusCode::NOT_FOUND, "not found\n")
+    }
+
+    /// Only these methods are served here.
+    pub(super) fn method_not_allowed(allow: &'static str) -> Self {
+        let line = "this method is not served here\n";
+        Self {
+            allow: Some(allow),
+            ..Self::line(StatusCode::METHOD_NOT_ALLOWED, line)
+        }
+    }
+
+    /// The answer to HEAD: the headers of GET's, and no body.
+    pub(super) fn headers_alone(self, is_head: bool) -> Self {
+        Self { is_head, ..self }
+    }
+
+    fn new(status: StatusCode, content_type: HeaderValue, body: Bytes) -> Self {
+        Self {
+            status,
+            content_type,
+            body,
+            allow: None,
+            is_head: false,
+        }
+    }
+
+    /// The response. A connection on which a body was not read to its end is closed.
+    pub(super) fn into_response(self, is_unread: bool) -> Response<Full<Bytes>> {
+        let length = self.body.len();
+        let body = if self.is_head {
+            Bytes::new()
+        } else {
+            self.body
+        };
+        let mut response = Response::new(Full::new(body));
+        *response.status_mut() = self.status;
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, self.content_type);
+        headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        let nosniff = HeaderValue::from_static("nosniff");
+        headers.insert(X_CONTENT_TYPE_OPTIONS, nosniff);
+        if let Some(allow) = self.allow {
+            headers.insert(ALLOW, HeaderValue::from_static(allow));
+        }
+        if is_unread {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        response
+    }
+}

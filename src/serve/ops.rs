@@ -1,0 +1,83 @@
+//! The operations listener beside all others.
+
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use tokio::sync::watch;
+
+use super::Settings;
+use crate::http::{self, Door};
+use crate::ops::{self, Load, Sources};
+use crate::poll::Poke;
+use crate::publish::Current;
+use crate::render::BaseUrl;
+use crate::tftp::Hatch;
+
+/// What explanations show in place of an address that only a request tells.
+const UNKNOWN_HOST: &str = "gitboot.invalid";
+
+/// What of the server is told there.
+pub(super) struct Parts {
+    pub(super) current: Current,
+    pub(super) poke: Poke,
+    pub(super) door: Arc<Door>,
+    pub(super) hatch: Arc<Hatch>,
+    /// Where something is stored.
+    pub(super) store: Option<PathBuf>,
+}
+
+/// Binds the address, and looks whether the files are there. Must be called inside the runtime.
+///
+/// Machines boot whether or not somebody looks on: where nobody has chosen the address and it cannot be had, there is a
+/// warning and no listener.
+pub(super) fn bind(settings: &ops::Settings) -> anyhow::Result<Option<TcpListener>> {
+    settings.check_files()?;
+    if let Some(address) = settings.listen {
+        return Ok(Some(http::bind_ops(address)?));
+    }
+    let bound = http::bind_ops(ops::DEFAULT_LISTEN);
+    if let Err(error) = &bound {
+        tracing::warn!("metrics and status are off: {error}");
+    }
+    Ok(bound.ok())
+}
+
+/// Answers there until `stop` turns true.
+pub(super) fn start(
+    listener: Option<TcpListener>,
+    settings: &Settings,
+    parts: Parts,
+    stop: watch::Receiver<bool>,
+) -> anyhow::Result<()> {
+    let (Some(listener), Some(ops)) = (listener, &settings.ops) else {
+        return Ok(());
+    };
+    let address = listener
+        .local_addr()
+        .context("the operations listener has no address")?;
+    let Parts {
+        current,
+        poke,
+        door,
+        hatch,
+        store,
+    } = parts;
+    let base = settings.external_url.clone();
+    let sources = Sources {
+        current,
+        poke,
+        load: Box::new(move || Load {
+            connections: door.connections(),
+            transfers: hatch.transfers(),
+        }),
+        store,
+        base: base.unwrap_or_else(|| BaseUrl::of_request("http", UNKNOWN_HOST)),
+        fixed_labels: settings.fixed_labels.clone(),
+    };
+    ops::spawn(listener, ops, sources, stop)
+        .context("cannot start the thread that answers operators")?;
+    tracing::info!("operations on http://{address}");
+    Ok(())
+}
