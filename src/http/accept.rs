@@ -310,10 +310,12 @@ impl Door {
         let mut is_closing = false;
         let Limits {
             header_timeout,
+            idle_timeout,
             request_timeout,
             ..
         } = self.limits;
-        let mut pause = pin!(tokio::time::sleep(header_timeout.min(request_timeout)));
+        let shortest = header_timeout.min(idle_timeout).min(request_timeout);
+        let mut pause = pin!(tokio::time::sleep(shortest));
         loop {
             tokio::select! {
                 result = connection.as_mut() => {
@@ -328,8 +330,8 @@ impl Door {
                     if deadline <= now {
                         return;
                     }
-                    // A request that begins meanwhile has a nearer deadline, so look again by then.
-                    let next = deadline.min(now + header_timeout.min(request_timeout));
+                    // A request that begins or ends meanwhile has a nearer deadline, so look again by then.
+                    let next = deadline.min(now + shortest);
                     pause.as_mut().reset(next.into());
                 }
                 () = closed(&mut closing), if !is_closing => {
