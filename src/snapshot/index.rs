@@ -261,6 +261,10 @@ struct Search<'s, 'l> {
 impl<'s> Search<'s, '_> {
     /// Looks at a place where a value may stand that was sent at this position.
     fn look_at(&mut self, hit: Hit, identity: Identity, position: usize, value: &str) {
+        if self.is_best(hit) {
+            // By what was sent later, or is weaker, it ranks no higher.
+            return;
+        }
         count_look();
         let Some(rule) = self.rules.get(hit.rule as usize) else {
             return;
@@ -277,6 +281,15 @@ impl<'s> Search<'s, '_> {
             matched = strongest_listed(entry, self.labels).unwrap_or(matched);
         }
         self.take(hit, rule, entry, matched);
+    }
+
+    /// Whether this is the best match so far.
+    fn is_best(&self, hit: Hit) -> bool {
+        self.best.as_ref().is_some_and(|(_, best)| {
+            let rule = self.rules.get(hit.rule as usize);
+            let place = (hit.entry != SELECTED).then_some(hit.entry as usize);
+            best.entry == place && rule.is_some_and(|rule| std::ptr::eq(rule, best.rule))
+        })
     }
 
     /// Looks at a place that some of the values lead to; whether it matches.

@@ -411,3 +411,19 @@ fn what_everybody_has_costs_no_more_in_a_larger_fleet() {
         );
     }
 }
+
+#[test]
+fn many_values_of_one_machine_are_one_place() {
+    let macs: Vec<String> = (0..60).map(mac).collect();
+    let values: Vec<_> = macs
+        .iter()
+        .map(|mac| (Identity::Mac, mac.as_str()))
+        .collect();
+    let rules = [rule("rack", &[], vec![entry(&values)])];
+    let query = format!("mac={}", macs.join("&mac="));
+    assert_eq!(looks(&Index::new(&rules), &rules, &query), 1);
+    let (conflict, known) = (format!("{query}&uuid={}", uuid(1)), labels(&query));
+    assert_eq!(looks(&Index::new(&rules), &rules, &conflict), 1);
+    let expected = slowly_found(&rules, &known);
+    assert_eq!(found(&Index::new(&rules), &rules, &known), expected);
+}
