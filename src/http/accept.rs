@@ -337,8 +337,14 @@ impl Door {
 
     /// Waits until the connection has done nothing, or one thing, for too long.
     async fn expired(&self, activity: &Activity) {
-        // A request that begins meanwhile has a nearer deadline, so look again by then.
-        let shortest = self.limits.header_timeout.min(self.limits.request_timeout);
+        let Limits {
+            header_timeout,
+            idle_timeout,
+            request_timeout,
+            ..
+        } = self.limits;
+        // A request that begins or ends meanwhile has a nearer deadline, so look again by then.
+        let shortest = header_timeout.min(idle_timeout).min(request_timeout);
         let mut pause = pin!(tokio::time::sleep(shortest));
         loop {
             pause.as_mut().await;

@@ -96,10 +96,18 @@ impl<'e> Identities<'e> {
     /// The keys by which [`Identities::are_contradicted`] finds that, strongest first.
     pub fn contradicted(self, labels: &Labels) -> impl Iterator<Item = Identity> {
         Identity::ALL.into_iter().filter(move |identity| {
-            let mut sent = labels.identities(*identity);
-            sent.len() > 0
-                && self.of(*identity).next().is_some()
-                && !sent.any(|sent| self.of(*identity).any(|listed| listed == sent))
+            if labels.identities(*identity).len() == 0 {
+                return false;
+            }
+            let mut lists_any = false;
+            // Those that are listed may be many more than those that were sent, so they are unpacked once.
+            for listed in self.of(*identity) {
+                if labels.identities(*identity).any(|sent| sent == listed) {
+                    return false;
+                }
+                lists_any = true;
+            }
+            lists_any
         })
     }
 }

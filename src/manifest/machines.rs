@@ -87,7 +87,7 @@ impl Machines {
         if let Some(entry) = self.entries.get(place) {
             let values = || entry.identities().of(identity);
             let index = values().position(|own| own == value);
-            steps.extend(index.filter(|_| values().count() > 1).map(Step::from));
+            steps.extend(index.filter(|_| values().nth(1).is_some()).map(Step::from));
         }
         steps
     }

@@ -1,6 +1,6 @@
 //! Log lines on their way to stderr: handed to a thread of their own, so that a full pipe holds up no answer.
 
-use std::io::{self, Write};
+use std::io::{self, ErrorKind, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
@@ -112,14 +112,18 @@ impl Drop for Line<'_> {
     }
 }
 
-/// Writes until all senders are gone. A writer that fails loses its lines; there is nobody left to tell.
+/// Writes until all senders are gone. A writer that fails loses its lines; how many is told once it works again.
 fn write_all(
     receiver: &Receiver<Message>,
-    mut out: impl Write,
+    out: impl Write,
     lost: &AtomicU64,
     notice: impl Fn(u64) -> String,
 ) {
     let mut batch = Vec::with_capacity(MAX_BATCH);
+    let mut sink = Sink {
+        out,
+        is_torn: false,
+    };
     while let Ok(first) = receiver.recv() {
         let mut mark = None;
         let mut is_empty = false;
@@ -138,17 +142,52 @@ fn write_all(
             next = receiver.try_recv().ok();
             is_empty = next.is_none();
         }
-        drop(out.write_all(&batch));
+        let failed = sink.write(&batch);
         batch.clear();
-        let count = lost.swap(0, Ordering::Relaxed);
-        if count > 0 {
-            drop(out.write_all(notice(count).as_bytes()));
+        let count = lost.swap(0, Ordering::Relaxed) + failed;
+        if count > 0 && sink.write(notice(count).as_bytes()) > 0 {
+            lost.fetch_add(count, Ordering::Relaxed);
         }
         if let Some(done) = mark {
             let _ = done.try_send(());
         } else if is_empty {
             std::thread::sleep(REST);
         }
+    }
+}
+
+/// Where lines end up.
+struct Sink<W> {
+    out: W,
+    /// Whether the last thing that was written is a part of a line.
+    is_torn: bool,
+}
+
+impl<W: Write> Sink<W> {
+    /// Writes lines and returns how many did not get out whole.
+    fn write(&mut self, lines: &[u8]) -> u64 {
+        let is_stuck = self.is_torn && !self.push(b"\n").is_empty();
+        let unwritten = if is_stuck { lines } else { self.push(lines) };
+        let ends = unwritten.iter().filter(|byte| **byte == b'\n');
+        ends.map(|_| 1).sum()
+    }
+
+    /// Writes as far as that works, and returns what is left.
+    fn push<'b>(&mut self, mut bytes: &'b [u8]) -> &'b [u8] {
+        while !bytes.is_empty() {
+            match self.out.write(bytes) {
+                Ok(written @ 1..) => {
+                    let (done, rest) = bytes.split_at(written.min(bytes.len()));
+                    self.is_torn = done.last() != Some(&b'\n');
+                    bytes = rest;
+                }
+                // Somebody who has the same pipe made it so that a full one is no wait; this thread has time.
+                Err(error) if error.kind() == ErrorKind::WouldBlock => std::thread::sleep(REST),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Ok(0) | Err(_) => break,
+            }
+        }
+        bytes
     }
 }
 
@@ -217,5 +256,51 @@ mod tests {
         let lost = all - kept;
         assert!((100..=100 + in_hand).contains(&lost), "{lost}");
         assert!(written.contains(&format!("{lost} lost\n")), "{lost}");
+    }
+
+    /// Does one after the other, and then takes everything.
+    struct Odd(std::vec::IntoIter<io::Result<usize>>, Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Odd {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let taken = self.0.next().unwrap_or(Ok(bytes.len()))?.min(bytes.len());
+            self.1.lock().unwrap().extend_from_slice(&bytes[..taken]);
+            Ok(taken)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// What comes out of these lines, each flushed.
+    fn written(steps: Vec<io::Result<usize>>, texts: &[&str]) -> String {
+        let written = Arc::<Mutex<Vec<u8>>>::default();
+        let out = Odd(steps.into_iter(), Arc::clone(&written));
+        let lines = Lines::to(out, |count| format!("{count} lost\n")).unwrap();
+        for text in texts {
+            log(&lines, text);
+            lines.flush();
+        }
+        String::from_utf8(written.lock().unwrap().clone()).unwrap()
+    }
+
+    #[test]
+    fn a_full_pipe_that_does_not_block_is_waited_for() {
+        let full = || Err(ErrorKind::WouldBlock.into());
+        let steps = vec![full(), Ok(2), full(), full(), Ok(1), full()];
+        assert_eq!(written(steps, &["one\n", "two\n"]), "one\ntwo\n");
+    }
+
+    #[test]
+    fn lines_that_fail_are_counted_and_told_once_that_works() {
+        let fails = || Err(ErrorKind::StorageFull.into());
+        // The line, the notice of it, and the second line.
+        let steps = vec![fails(), fails(), fails()];
+        let texts = ["one\n", "two\n", "three\n"];
+        assert_eq!(written(steps, &texts), "2 lost\nthree\n");
+        // A part of a line is ended before anything else is said.
+        let steps = vec![Ok(2), fails(), fails()];
+        assert_eq!(written(steps, &texts), "on\ntwo\n1 lost\nthree\n");
     }
 }

@@ -49,12 +49,14 @@ struct Group {
 /// sent these matches either all of them or none.
 #[derive(Debug)]
 pub(super) struct Crowd {
+    /// The keys that the entries list.
+    pub(super) lists: Keys,
     /// One for each place.
     pub(super) hits: Vec<Hit>,
 }
 
 /// A set of identity keys, by their places in [`Identity::ALL`].
-type Keys = [bool; 4];
+pub(super) type Keys = [bool; 4];
 
 /// The hashes of crowded values, by identity key.
 type Crowded = [HashSet<u64>; 4];

@@ -15,7 +15,7 @@ use hashbrown::HashTable;
 use crate::label::{Entry, Identity, Labels};
 
 use super::NoMatch;
-use super::crowd::{CROWD, Crowd, Crowds};
+use super::crowd::{CROWD, Crowd, Crowds, Keys};
 use super::rule::{Rule, SelectorValues, Tier};
 
 /// Where an identity value leads. The value itself stays in the rule: a table of a million machines holds numbers only.
@@ -52,7 +52,7 @@ pub(super) struct Values {
 struct Shared {
     /// Those that are looked at one by one.
     few: Vec<Hit>,
-    /// Those that are found by [`Crowds`].
+    /// Those that are found by [`Crowds`], sorted by the keys that they list.
     crowds: Box<[Crowd]>,
 }
 
@@ -189,26 +189,46 @@ impl Index {
         for identity in Identity::ALL {
             let values = &self.named[identity as usize];
             for value in labels.identities(identity) {
-                for crowd in values.stands(value).1 {
-                    for hit in &crowd.hits {
-                        count_look();
-                        let rule = rules.get(hit.rule as usize)?;
-                        let Some(entry) = hit.entry(rules) else {
-                            // Nor has any other of this crowd one.
-                            break;
-                        };
-                        if !lists(entry, identity, value) {
-                            continue;
-                        }
-                        if entry.identities().are_contradicted(labels) {
-                            return Some(rule);
-                        }
-                        // Then nothing contradicts the others either. Few match by a value that stands in few places.
-                        if self.matches_by_crowds(entry, labels) {
-                            break;
-                        }
+                let mut crowds = values.stands(value).1;
+                while let Some((crowd, rest)) = crowds.split_first() {
+                    if !lists_another_sent(crowd.lists, identity, labels) {
+                        // Nor do those that list the same keys, however many they are.
+                        let next = rest.partition_point(|other| other.lists == crowd.lists);
+                        crowds = rest.get(next..).unwrap_or_default();
+                        continue;
                     }
+                    let found = self.contradicted_in(crowd, identity, value, (rules, labels));
+                    if found.is_some() {
+                        return found;
+                    }
+                    crowds = rest;
                 }
+            }
+        }
+        None
+    }
+
+    /// A rule with an entry of this crowd that lists a value and is contradicted by another key.
+    fn contradicted_in<'s>(
+        &self,
+        crowd: &Crowd,
+        identity: Identity,
+        value: &str,
+        (rules, labels): (&'s [Rule], &Labels),
+    ) -> Option<&'s Rule> {
+        for hit in &crowd.hits {
+            count_look();
+            let rule = rules.get(hit.rule as usize)?;
+            let entry = hit.entry(rules)?;
+            if !lists(entry, identity, value) {
+                continue;
+            }
+            if entry.identities().are_contradicted(labels) {
+                return Some(rule);
+            }
+            // Then nothing contradicts the others either. Few match by a value that stands in few places.
+            if self.matches_by_crowds(entry, labels) {
+                break;
             }
         }
         None
@@ -241,6 +261,10 @@ struct Search<'s, 'l> {
 impl<'s> Search<'s, '_> {
     /// Looks at a place where a value may stand that was sent at this position.
     fn look_at(&mut self, hit: Hit, identity: Identity, position: usize, value: &str) {
+        if self.is_best(hit) {
+            // By what was sent later, or is weaker, it ranks no higher.
+            return;
+        }
         count_look();
         let Some(rule) = self.rules.get(hit.rule as usize) else {
             return;
@@ -257,6 +281,15 @@ impl<'s> Search<'s, '_> {
             matched = strongest_listed(entry, self.labels).unwrap_or(matched);
         }
         self.take(hit, rule, entry, matched);
+    }
+
+    /// Whether this is the best match so far.
+    fn is_best(&self, hit: Hit) -> bool {
+        self.best.as_ref().is_some_and(|(_, best)| {
+            let rule = self.rules.get(hit.rule as usize);
+            let place = (hit.entry != SELECTED).then_some(hit.entry as usize);
+            best.entry == place && rule.is_some_and(|rule| std::ptr::eq(rule, best.rule))
+        })
     }
 
     /// Looks at a place that some of the values lead to; whether it matches.
@@ -364,11 +397,11 @@ impl Values {
     }
 
     /// Puts the hits of this hash into crowds, one for each key that is given for them; those without stay.
-    pub(super) fn move_out<K: Ord>(&mut self, hash: u64, key: impl Fn(&Hit) -> Option<K>) {
+    pub(super) fn move_out<K: Ord>(&mut self, hash: u64, key: impl Fn(&Hit) -> Option<(Keys, K)>) {
         let Some(shared) = self.shared.get_mut(&hash) else {
             return;
         };
-        let mut crowds: BTreeMap<K, Vec<Hit>> = BTreeMap::new();
+        let mut crowds: BTreeMap<(Keys, K), Vec<Hit>> = BTreeMap::new();
         shared.few.retain(|hit| match key(hit) {
             Some(key) => {
                 crowds.entry(key).or_default().push(*hit);
@@ -377,9 +410,9 @@ impl Values {
             None => true,
         });
         shared.few.shrink_to_fit();
-        let crowds = crowds.into_values().map(|mut hits| {
+        let crowds = crowds.into_iter().map(|((lists, _), mut hits)| {
             hits.shrink_to_fit();
-            Crowd { hits }
+            Crowd { lists, hits }
         });
         shared.crowds = crowds.collect();
     }
@@ -448,6 +481,14 @@ fn names(rule: &Rule, entry: Option<&Entry>, identity: Identity, value: &str) ->
 
 fn lists(entry: &Entry, identity: Identity, value: &str) -> bool {
     entry.identities().of(identity).any(|own| own == value)
+}
+
+/// Whether the machine sent one of these keys beside this one: nothing else can contradict an entry that lists them.
+fn lists_another_sent(lists: Keys, identity: Identity, labels: &Labels) -> bool {
+    Identity::ALL
+        .into_iter()
+        .filter(|other| *other != identity && lists[*other as usize])
+        .any(|other| labels.identities(other).len() > 0)
 }
 
 /// Whether one rank is before another. The place of an entry counts within one Assignment only; between two, the name does.
@@ -540,7 +581,7 @@ pub(super) fn hash_of<'a>(values: impl Iterator<Item = &'a str>) -> u64 {
     for value in values {
         value.hash(&mut hasher);
     }
-    hasher.finish()
+    narrowed(hasher.finish())
 }
 
 fn find_class<'s>(sets: &[KeySet], rules: &'s [Rule], labels: &Labels) -> Option<Found<'s>> {
@@ -576,8 +617,14 @@ fn find_class<'s>(sets: &[KeySet], rules: &'s [Rule], labels: &Labels) -> Option
 #[cfg(not(test))]
 fn count_look() {}
 
+/// The hash as it is; tests make it so narrow that values meet at one hash.
+#[cfg(not(test))]
+fn narrowed(hash: u64) -> u64 {
+    hash
+}
+
 #[cfg(test)]
-use tests::count_look;
+use tests::{count_look, narrowed};
 
 #[cfg(test)]
 mod tests;

@@ -10,10 +10,16 @@ use crate::label::FixedLabels;
 
 thread_local! {
     static LOOKS: Cell<usize> = const { Cell::new(0) };
+    /// Which bits are left of hashes.
+    static HASH_BITS: Cell<u64> = const { Cell::new(u64::MAX) };
 }
 
 pub(super) fn count_look() {
     LOOKS.set(LOOKS.get() + 1);
+}
+
+pub(super) fn narrowed(hash: u64) -> u64 {
+    hash & HASH_BITS.get()
 }
 
 fn rule(name: &str, selectors: &[(&str, &[&str])], entries: Vec<Entry>) -> Rule {
@@ -254,6 +260,27 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases / 4, ..ProptestConfig::default() })]
+
+    #[test]
+    fn values_that_meet_at_one_hash_are_told_apart(
+        rules in some_rules(),
+        queries in prop::collection::vec(some_query(), 16),
+        bits in select(vec![0, 1, 7, 63]),
+    ) {
+        HASH_BITS.set(bits);
+        // Without crowds: by them, values that really meet may lose a match, but nobody gets another's.
+        let index = Index::with_crowd(&rules, usize::MAX);
+        let found = queries.iter().map(|query| found(&index, &rules, &labels(query)));
+        let found: Vec<_> = found.collect();
+        HASH_BITS.set(u64::MAX);
+        for (query, found) in queries.iter().zip(found) {
+            prop_assert_eq!(found, slowly_found(&rules, &labels(query)), "{}", query);
+        }
+    }
+}
+
 const SMALL: usize = 800;
 const LARGE: usize = 4_000;
 
@@ -305,7 +332,14 @@ fn fleets(size: usize) -> Vec<(&'static str, Vec<Rule>)> {
     };
     let hot = |_| vec![entry(&[(Asset, "HOT")])];
     let hotter = |_| vec![entry(&[(Serial, "HOT"), (Asset, "HOT")])];
+    let at_site = |entries: &[Entry]| {
+        let entries = entries.to_vec();
+        vec![rule("rack", &[("site", &["s900"])], entries)]
+    };
     vec![
+        ("one tag for all, at a site", at_site(&tagged)),
+        ("one dongle for all, at a site", at_site(&dongle)),
+        ("batches, at a site", at_site(&batches)),
         ("one tag for all", vec![rule("rack", &[], tagged)]),
         ("one dongle for all", vec![rule("rack", &[], dongle)]),
         ("batches", vec![rule("rack", &[], batches)]),
@@ -361,7 +395,11 @@ fn what_everybody_has_costs_no_more_in_a_larger_fleet() {
         }
     }
     // The measure is none if nothing is counted.
-    let (_, tagged) = &fleets(SMALL)[0];
+    let fleets = fleets(SMALL);
+    let (_, tagged) = fleets
+        .iter()
+        .find(|(what, _)| *what == "one tag for all")
+        .unwrap();
     let one_by_one = Index::with_crowd(tagged, usize::MAX);
     assert_eq!(looks(&one_by_one, tagged, "asset=HOT"), SMALL);
     for query in &queries {
@@ -372,4 +410,20 @@ fn what_everybody_has_costs_no_more_in_a_larger_fleet() {
             "{query}"
         );
     }
+}
+
+#[test]
+fn many_values_of_one_machine_are_one_place() {
+    let macs: Vec<String> = (0..60).map(mac).collect();
+    let values: Vec<_> = macs
+        .iter()
+        .map(|mac| (Identity::Mac, mac.as_str()))
+        .collect();
+    let rules = [rule("rack", &[], vec![entry(&values)])];
+    let query = format!("mac={}", macs.join("&mac="));
+    assert_eq!(looks(&Index::new(&rules), &rules, &query), 1);
+    let (conflict, known) = (format!("{query}&uuid={}", uuid(1)), labels(&query));
+    assert_eq!(looks(&Index::new(&rules), &rules, &conflict), 1);
+    let expected = slowly_found(&rules, &known);
+    assert_eq!(found(&Index::new(&rules), &rules, &known), expected);
 }

@@ -61,6 +61,19 @@ fn an_idle_connection_is_kept_for_longer_than_a_header_may_take() {
 }
 
 #[test]
+fn an_idle_connection_is_ended_where_a_header_may_take_longer() {
+    let server = server(Limits {
+        header_timeout: 2 * DEADLINE,
+        idle_timeout: SHORT,
+        ..Limits::default()
+    });
+    let mut client = server.connect();
+    assert_eq!(client.get("/health").status, 200);
+    let kept = kept(client, Instant::now());
+    assert!(kept < DEADLINE / 2, "{kept:?}");
+}
+
+#[test]
 fn an_answer_has_to_be_taken_in_time() {
     // Much more than is taken until the end.
     let large = config("large", &"x".repeat(64 << 20));
