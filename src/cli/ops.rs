@@ -14,7 +14,8 @@ use crate::ops::Settings;
     reason = "clap tells flags apart by these names, and HTTP has some of them"
 )]
 pub(super) struct Ops {
-    /// The address for /metrics, /status, /api/ and /hooks/push, or `off` [default: 127.0.0.1:8081 where that is free]
+    // Not clap's default: what nobody has chosen may be taken.
+    /// The address for /metrics, /status, /api/ and /hooks/push, or `off` [default: 127.0.0.1:8081]
     #[arg(long, value_name = "ADDRESS|off", value_parser = listen)]
     ops_listen: Option<Listen>,
     /// The token that /api/ needs on an address that is not loopback; it is read again for every request
