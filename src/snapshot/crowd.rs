@@ -11,8 +11,9 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::label::{Entry, Identity, Labels};
 
-use super::index::{Hit, Values, for_each_combination, hash_of};
+use super::class::for_each_combination;
 use super::rule::Rule;
+use super::values::{Hit, Values, hash_of};
 
 /// The most places of a value that are looked at one by one: a shared network card or two, not a shared asset tag.
 pub(super) const CROWD: usize = 16;

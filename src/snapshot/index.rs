@@ -6,28 +6,15 @@
 //! machines are found like classes ([`Crowds`]).
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::hash::{BuildHasher as _, Hash as _, Hasher as _};
-
-use foldhash::fast::FixedState;
-use hashbrown::HashTable;
+use std::collections::BTreeSet;
 
 use crate::label::{Entry, Identity, Labels};
 
 use super::NoMatch;
+use super::class::{KeySet, add_class, find_class};
 use super::crowd::{CROWD, Crowd, Crowds, Keys};
-use super::rule::{Rule, SelectorValues, Tier};
-
-/// Where an identity value leads. The value itself stays in the rule: a table of a million machines holds numbers only.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Hit {
-    pub(super) rule: u32,
-    /// The place of an entry of its `machines`, or [`SELECTED`].
-    pub(super) entry: u32,
-}
-
-/// Stands for a rule that selects by an identity key without `machines`.
-const SELECTED: u32 = u32::MAX;
+use super::rule::{Rule, Tier};
+use super::values::{Hit, SELECTED, Values, strongest};
 
 #[derive(Debug, Default)]
 pub(super) struct Index {
@@ -36,32 +23,6 @@ pub(super) struct Index {
     crowds: Crowds,
     classes: Vec<KeySet>,
     defaults: Vec<KeySet>,
-}
-
-/// Where the values of one identity key lead, by their hashes.
-#[derive(Debug, Default)]
-pub(super) struct Values {
-    /// Those that stand in one place alone, as nearly all do.
-    unique: HashTable<Hit>,
-    /// Those that stand in several: a table of equal hashes is searched from its start for each.
-    shared: HashMap<u64, Shared>,
-}
-
-/// Where a value leads that stands in several places.
-#[derive(Debug, Default)]
-struct Shared {
-    /// Those that are looked at one by one.
-    few: Vec<Hit>,
-    /// Those that are found by [`Crowds`], sorted by the keys that they list.
-    crowds: Box<[Crowd]>,
-}
-
-/// The rules that select by the same keys.
-#[derive(Debug)]
-struct KeySet {
-    keys: Vec<Box<str>>,
-    /// The hash of one value per key, in the order of the keys, and the rules that accept this combination.
-    rules: HashMap<u64, Vec<u32>>,
 }
 
 /// The rule that wins and the entry that matched.
@@ -340,137 +301,6 @@ impl<'s> Search<'s, '_> {
     }
 }
 
-impl Hit {
-    /// The entry of `machines`, unless its rule selects without.
-    pub(super) fn entry(self, rules: &[Rule]) -> Option<&Entry> {
-        rules
-            .get(self.rule as usize)?
-            .entries
-            .get(self.entry as usize)
-    }
-}
-
-impl Values {
-    fn new(rules: &[Rule], identity: Identity) -> Self {
-        let hits =
-            || named(rules, identity).map(|(value, hit)| (hash_of(std::iter::once(value)), hit));
-        let mut hashes: Vec<u64> = hits().map(|(hash, _)| hash).collect();
-        hashes.sort_unstable();
-        let mut shared: HashMap<u64, Shared> = hashes
-            .windows(2)
-            .filter(|pair| pair[0] == pair[1])
-            .map(|pair| (pair[0], Shared::default()))
-            .collect();
-        let mut unique = HashTable::new();
-        unique.reserve(hashes.len(), |_| {
-            unreachable!("an empty table has nothing to move")
-        });
-        drop(hashes);
-        for (hash, hit) in hits() {
-            match shared.get_mut(&hash) {
-                Some(shared) => shared.few.push(hit),
-                // There is room for all, so nothing is hashed again.
-                None => {
-                    unique.insert_unique(hash, hit, |_| 0);
-                }
-            }
-        }
-        Self { unique, shared }
-    }
-
-    fn is_empty(&self) -> bool {
-        self.unique.is_empty() && self.shared.is_empty()
-    }
-
-    /// The hashes that lead to more places than this.
-    pub(super) fn crowded(&self, limit: usize) -> impl Iterator<Item = u64> {
-        let crowded = self.shared.iter();
-        let crowded = crowded.filter(move |(_, shared)| shared.few.len() > limit);
-        crowded.map(|(hash, _)| *hash)
-    }
-
-    /// Where a hash leads that is shared.
-    pub(super) fn at(&self, hash: u64) -> &[Hit] {
-        self.shared
-            .get(&hash)
-            .map_or(&[], |shared| shared.few.as_slice())
-    }
-
-    /// Puts the hits of this hash into crowds, one for each key that is given for them; those without stay.
-    pub(super) fn move_out<K: Ord>(&mut self, hash: u64, key: impl Fn(&Hit) -> Option<(Keys, K)>) {
-        let Some(shared) = self.shared.get_mut(&hash) else {
-            return;
-        };
-        let mut crowds: BTreeMap<(Keys, K), Vec<Hit>> = BTreeMap::new();
-        shared.few.retain(|hit| match key(hit) {
-            Some(key) => {
-                crowds.entry(key).or_default().push(*hit);
-                false
-            }
-            None => true,
-        });
-        shared.few.shrink_to_fit();
-        let crowds = crowds.into_iter().map(|((lists, _), mut hits)| {
-            hits.shrink_to_fit();
-            Crowd { lists, hits }
-        });
-        shared.crowds = crowds.collect();
-    }
-
-    /// Where a value may stand: its hash does, so each has to be looked at; and the crowds that it may be in.
-    fn stands(&self, value: &str) -> (impl Iterator<Item = &Hit>, &[Crowd]) {
-        let hash = hash_of(std::iter::once(value));
-        let shared = self.shared.get(&hash);
-        let few = shared.into_iter().flat_map(|shared| &shared.few);
-        let crowds = shared.map_or(&[][..], |shared| &shared.crowds);
-        (self.unique.iter_hash(hash).chain(few), crowds)
-    }
-
-    /// All places where a value may stand, however many: not for requests.
-    fn hits(&self, value: &str) -> impl Iterator<Item = &Hit> {
-        let (few, crowds) = self.stands(value);
-        few.chain(crowds.iter().flat_map(|crowd| &crowd.hits))
-    }
-}
-
-/// Every value of an identity key by which named rules are found: those of entries, and of selectors without entries
-/// those of the strongest key.
-fn named(rules: &[Rule], identity: Identity) -> impl Iterator<Item = (&str, Hit)> {
-    let rules = rules.iter().zip(0_u32..);
-    let rules = rules.filter(|(rule, _)| rule.tier == Tier::Named);
-    rules.flat_map(move |(rule, number)| {
-        let entries = rule.entries.iter().zip(0_u32..);
-        let listed = entries.flat_map(move |(entry, place)| {
-            let hit = Hit {
-                rule: number,
-                entry: place,
-            };
-            entry
-                .identities()
-                .of(identity)
-                .map(move |value| (value, hit))
-        });
-        let selector =
-            strongest(rule).filter(|(key, _)| *key == identity && rule.entries.is_empty());
-        let selected = selector.into_iter().flat_map(move |(_, selector)| {
-            let hit = Hit {
-                rule: number,
-                entry: SELECTED,
-            };
-            selector.values.iter().map(move |value| (&**value, hit))
-        });
-        listed.chain(selected)
-    })
-}
-
-/// The strongest identity key that a rule selects by.
-fn strongest(rule: &Rule) -> Option<(Identity, &SelectorValues)> {
-    rule.selectors
-        .iter()
-        .filter_map(|selector| Some((Identity::from_key(&selector.key)?, selector)))
-        .min_by_key(|(identity, _)| *identity)
-}
-
 /// Whether a hit really stands for this value; hashes alone may be equal.
 fn names(rule: &Rule, entry: Option<&Entry>, identity: Identity, value: &str) -> bool {
     match entry {
@@ -525,106 +355,14 @@ fn strongest_listed(entry: &Entry, labels: &Labels) -> Option<(Identity, usize)>
     })
 }
 
-fn add_class(sets: &mut Vec<KeySet>, number: u32, rule: &Rule) {
-    let same_keys = |set: &KeySet| {
-        set.keys
-            .iter()
-            .eq(rule.selectors.iter().map(|selector| &selector.key))
-    };
-    let place = sets.iter().position(same_keys).unwrap_or_else(|| {
-        let keys = rule
-            .selectors
-            .iter()
-            .map(|selector| selector.key.clone())
-            .collect();
-        sets.push(KeySet {
-            keys,
-            rules: HashMap::new(),
-        });
-        sets.len() - 1
-    });
-    let set = sets.get_mut(place).expect("it was found or just added");
-    for_each_combination(rule, |hash| set.rules.entry(hash).or_default().push(number));
-}
-
-/// Calls back with the hash of every combination of one value per key; the manifest room bounds how many there are.
-pub(super) fn for_each_combination(rule: &Rule, mut each: impl FnMut(u64)) {
-    let mut picks = vec![0_usize; rule.selectors.len()];
-    loop {
-        let values = rule
-            .selectors
-            .iter()
-            .zip(&picks)
-            .filter_map(|(selector, pick)| selector.values.get(*pick));
-        each(hash_of(values.map(AsRef::as_ref)));
-        let mut key = 0;
-        loop {
-            let Some((pick, selector)) = picks.get_mut(key).zip(rule.selectors.get(key)) else {
-                return;
-            };
-            *pick += 1;
-            if *pick < selector.values.len() {
-                break;
-            }
-            *pick = 0;
-            key += 1;
-        }
-    }
-}
-
-/// A hash for these tables alone.
-///
-/// Its seed is fixed, but so is what is in the tables: only a commit can put something there, and every hit is compared in
-/// full. Whatever a machine sends, it meets what stands in the repository at one hash and nothing else.
-pub(super) fn hash_of<'a>(values: impl Iterator<Item = &'a str>) -> u64 {
-    let mut hasher = FixedState::default().build_hasher();
-    for value in values {
-        value.hash(&mut hasher);
-    }
-    narrowed(hasher.finish())
-}
-
-fn find_class<'s>(sets: &[KeySet], rules: &'s [Rule], labels: &Labels) -> Option<Found<'s>> {
-    let mut best: Option<&'s Rule> = None;
-    for set in sets {
-        if !set.keys.iter().all(|key| labels.get(key).is_some()) {
-            continue;
-        }
-        let hash = hash_of(set.keys.iter().filter_map(|key| labels.get(key)));
-        for number in set.rules.get(&hash).map_or(&[][..], Vec::as_slice) {
-            let Some(rule) = rules
-                .get(*number as usize)
-                .filter(|rule| rule.accepts(labels))
-            else {
-                continue;
-            };
-            let rank = |rule: &'s Rule| {
-                (
-                    Reverse(rule.priority),
-                    Reverse(rule.keys()),
-                    rule.name.as_ref(),
-                )
-            };
-            if best.is_none_or(|other| rank(rule) < rank(other)) {
-                best = Some(rule);
-            }
-        }
-    }
-    best.map(|rule| Found { rule, entry: None })
-}
-
 /// Counts the places that are looked at, for the tests that hold them to be few.
 #[cfg(not(test))]
 fn count_look() {}
 
-/// The hash as it is; tests make it so narrow that values meet at one hash.
-#[cfg(not(test))]
-fn narrowed(hash: u64) -> u64 {
-    hash
-}
-
 #[cfg(test)]
-use tests::{count_look, narrowed};
+use tests::count_look;
+#[cfg(test)]
+pub(super) use tests::narrowed;
 
 #[cfg(test)]
 mod tests;

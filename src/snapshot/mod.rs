@@ -1,11 +1,13 @@
 //! The compiled, indexed, immutable result: who gets what, answered without a lock and without a look at the fleet's size.
 
+mod class;
 mod config;
 mod crowd;
 mod explain;
 mod index;
 mod recipe;
 mod rule;
+mod values;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;

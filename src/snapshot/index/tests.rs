@@ -7,6 +7,7 @@ use proptest::sample::{select, subsequence};
 
 use super::*;
 use crate::label::FixedLabels;
+use crate::snapshot::SelectorValues;
 
 thread_local! {
     static LOOKS: Cell<usize> = const { Cell::new(0) };
@@ -18,7 +19,7 @@ pub(super) fn count_look() {
     LOOKS.set(LOOKS.get() + 1);
 }
 
-pub(super) fn narrowed(hash: u64) -> u64 {
+pub(in crate::snapshot) fn narrowed(hash: u64) -> u64 {
     hash & HASH_BITS.get()
 }
 
