@@ -1,8 +1,9 @@
 //! Files with a secret in them, read again each time that they are needed.
 
-use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::Path;
+
+use crate::file::open_regular;
 
 /// The most bytes of such a file: tokens and secrets are a line.
 const MAX_FILE_BYTES: u64 = 64 << 10;
@@ -20,7 +21,7 @@ pub struct FileError {
 pub(super) fn check(flag: &'static str, path: &Path) -> Result<(), FileError> {
     let problem = match read(path) {
         Ok(Some(_)) => return Ok(()),
-        Ok(None) => "the file is empty; write the secret into it".to_owned(),
+        Ok(None) => "the file is empty, or over 64 KiB; write the secret into it".to_owned(),
         Err(error) => format!("the file cannot be read: {error}"),
     };
     Err(FileError {
@@ -33,9 +34,11 @@ pub(super) fn check(flag: &'static str, path: &Path) -> Result<(), FileError> {
 /// What the file holds but for one newline at its end. `None` when that is nothing, or too much for a secret: an empty secret
 /// would let everybody in.
 pub(super) fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    let file = open_regular(path)?;
+    // A pipe would be waited for, and is empty the second time.
+    let file = file.ok_or_else(|| io::Error::other("it is not a regular file"))?;
     let mut secret = Vec::new();
-    let mut file = File::open(path)?.take(MAX_FILE_BYTES + 1);
-    file.read_to_end(&mut secret)?;
+    file.take(MAX_FILE_BYTES + 1).read_to_end(&mut secret)?;
     if secret.last() == Some(&b'\n') {
         secret.pop();
         if secret.last() == Some(&b'\r') {

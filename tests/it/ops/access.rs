@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::TcpListener;
+use std::process::Command;
 
 use super::{FLEET, Site, get, send};
 use crate::support::git::Repository;
@@ -170,7 +171,15 @@ fn a_file_that_holds_nothing_ends_the_start() {
     let repo = Repository::with_files(&[("all.yaml", FLEET)]);
     for flag in ["--ops-token-file", "--hook-secret-file"] {
         let empty = Site::file(&repo, flag, "\n");
-        for file in [&*empty, &format!("{flag}=/nonexistent/file")] {
+        let pipe = repo.path().join(format!("{flag}.pipe"));
+        let made = Command::new("mkfifo")
+            .arg("--")
+            .arg(&pipe)
+            .status()
+            .unwrap();
+        assert!(made.success());
+        let pipe = format!("{flag}={}", pipe.display());
+        for file in [&*empty, &format!("{flag}=/nonexistent/file"), &pipe] {
             let args = [
                 "serve",
                 "--repo=/x",
