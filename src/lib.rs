@@ -12,7 +12,7 @@
 //! | `diff/` | `snapshot`, `render`, `template`, `label`, `id`, `tree` | `similar` |
 //! | `explain/` | `compile`, `render`, `diagnostic`, `snapshot`, `label`, `tree` | |
 //! | `serve/` | `ops`, `poll`, `http`, `tftp`, `publish`, `source`, `state`, `keyring`, `observe`, `manifest`, `compile`, `label`, `render`, `tree` | `rustix` |
-//! | `ops/` | `poll`, `explain`, `publish`, `render`, `snapshot`, `label`, `observe`, `file`, `tree` | `hyper`, `hyper_util`, `http_body_util`, `hmac`, `sha2` |
+//! | `ops/` | `poll`, `explain`, `publish`, `render`, `snapshot`, `label`, `observe`, `file`, `tree` | `hyper`, `hyper_util`, `http_body_util`, `hmac`, `maud`, `sha2` |
 //! | `poll/` | `source`, `state`, `keyring`, `compile`, `publish`, `diagnostic`, `snapshot`, `observe`, `tree` | `rand` |
 //! | `source/` | `file`, `tree` | `gix`, `httpdate`, `jiff`, `reqwest`, `ring`, `rustls`, `ssh_key` |
 //! | `keyring` | `compile`, `manifest`, `diagnostic`, `id`, `secret`, `file`, `tree` | |

@@ -69,7 +69,7 @@ pub(super) fn run(args: &Args, vars: &[(OsString, OsString)]) -> anyhow::Result<
         args.interval,
     )?;
     let settings = crate::serve::Settings {
-        ops: args.ops.settings(),
+        ops: args.ops.settings("", None),
         ..settings
     };
     let source = source::Settings {

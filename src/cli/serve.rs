@@ -31,6 +31,9 @@ use crate::source::{self, Remote, RepoUrl};
 use crate::state::{Key, State};
 use crate::tree::{RepoPath, Tree};
 
+/// How many diagnostics of a refused revision are kept as `validate` prints them, for people: some screenfuls, about 50 kB.
+const MAX_SHOWN_DIAGNOSTICS: usize = 100;
+
 /// How long a check of the repository that is running at the end may take to give up.
 const GIVE_UP_TIME: Duration = Duration::from_secs(1);
 
@@ -199,9 +202,11 @@ pub(super) fn run(args: &Args, vars: &[(OsString, OsString)]) -> anyhow::Result<
         tree_limits,
         http_limits,
     } = args;
+    let folder = repository.path.as_deref().map(served_root).transpose()?;
+    let folder = folder.flatten();
     let settings = Settings {
         tls: tls.settings()?,
-        ops: ops.settings(),
+        ops: ops.settings(&repository.repo, folder.as_ref().map(RepoPath::as_str)),
         ..settings(boot, tftp, process, http_limits, repository.interval)?
     };
     let source = source_settings(repository, credentials, tree_limits, vars)?;
@@ -343,6 +348,7 @@ fn build(tree: &Tree, options: &compile::Options, cache: &Mutex<manifest::Cache>
         errors: diagnostics.error_count(),
         warnings: diagnostics.warning_count(),
         lines: diagnostics.iter().map(with_help).collect(),
+        text: diagnostics.render_first(MAX_SHOWN_DIAGNOSTICS),
     }
 }
 

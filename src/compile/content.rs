@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use crate::diagnostic::{Diagnostic, Location, content as say, template as say_template};
 use crate::manifest::{Body, Budget, Content, Locator, Manifests, Origin, Part, Profile, Step};
-use crate::template::{self, Dialect, Place, Problem, Source, Template};
+use crate::template::{self, Dialect, Place, Problem, Source, Template, ValuePath, look_up};
 use crate::tree::RepoPath;
 
 use super::files::Files;
@@ -41,6 +41,27 @@ pub(super) struct Loaded<'m> {
     /// In an order in which every config comes after those it names.
     pub(super) configs: Vec<(&'m str, LoadedBody<'m>)>,
     pub(super) values: Map<String, Value>,
+}
+
+impl Loaded<'_> {
+    /// The values that an Assignment has to give: written in a body, and not there without it, or not such that they can be
+    /// printed.
+    pub(super) fn needs(&self) -> BTreeSet<Vec<String>> {
+        let configs = self.configs.iter().map(|(_, body)| body);
+        let templates = self.script.iter().chain(configs);
+        let templates = templates.filter_map(|body| body.template.as_ref());
+        let values = Value::Object(self.values.clone());
+        let is_missing = |one: &&ValuePath| match look_up(&values, &one.path) {
+            None => true,
+            Some(Value::Null | Value::Array(_) | Value::Object(_)) => {
+                one.printed && !one.path.is_empty()
+            }
+            Some(_) => false,
+        };
+        let written = templates.flat_map(|template| &template.usage().values);
+        let missing = written.filter(is_missing);
+        missing.map(|one| one.path.clone()).collect()
+    }
 }
 
 /// A body: its bytes, or its template.

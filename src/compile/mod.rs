@@ -37,7 +37,7 @@ pub use secrets::Secrets;
 
 use bind::Binder;
 use body::Outside;
-use content::Contents;
+use content::{Contents, Loaded};
 use files::Files;
 use secrets::Vault;
 
@@ -123,20 +123,22 @@ fn compile_on(
         directories,
     )
     .with_boot_script(boot_script)
-    .with_listed_profiles(listed(manifests));
+    .with_listed_profiles(listed(manifests, &contents));
     (Some(snapshot), Diagnostics::new(found))
 }
 
 /// What people are told of the Profiles.
-fn listed(manifests: &Manifests) -> Vec<ListedProfile> {
-    let one = |profile: &Profile| ListedProfile {
+fn listed(manifests: &Manifests, contents: &Contents<'_>) -> Vec<ListedProfile> {
+    let one = |(profile, loaded): (&Profile, &Option<Loaded<'_>>)| ListedProfile {
+        needs: loaded.as_ref().map(Loaded::needs).unwrap_or_default(),
         name: profile.name.clone(),
         labels: profile.labels.clone(),
         has_script: profile.script.is_some(),
         configs: profile.configs.keys().cloned().collect(),
         path: profile.origin.path.to_string(),
     };
-    let mut all: Vec<_> = manifests.profiles.iter().map(one).collect();
+    let both = manifests.profiles.iter().zip(&contents.profiles);
+    let mut all: Vec<_> = both.map(one).collect();
     all.sort_by(|one, other| one.name.cmp(&other.name));
     all
 }

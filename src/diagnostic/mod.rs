@@ -244,6 +244,13 @@ impl Diagnostics {
         render::human(self)
     }
 
+    /// Up to `most` of them as a person reads them, errors before warnings where not all fit, with how many are left out and the
+    /// count of all; empty when there is nothing to say.
+    #[must_use]
+    pub fn render_first(&self, most: usize) -> String {
+        render::first(self, most)
+    }
+
     /// All of them as one JSON document with a closing newline.
     #[must_use]
     pub fn render_json(&self) -> String {

@@ -8,6 +8,8 @@ mod text;
 
 use std::sync::Arc;
 
+pub use text::{name, standing};
+
 use crate::compile::Provenance;
 use crate::label::{Dropped, Labels};
 use crate::render::{self, BaseUrl, RenderError};
@@ -35,13 +37,17 @@ struct Sent<'a> {
     configs: Vec<SentConfig<'a>>,
 }
 
+/// A config that a machine would be sent.
 #[derive(Debug)]
-struct SentConfig<'a> {
-    name: &'a str,
+pub struct SentConfig<'a> {
+    /// Its name.
+    pub name: &'a str,
     /// The id and the URL; `None` where they are made of secrets that are not known here.
-    known: Option<(String, String)>,
-    content_type: &'a str,
-    labels: Vec<&'a str>,
+    pub known: Option<(String, String)>,
+    /// What it is served as.
+    pub content_type: &'a str,
+    /// The labels that it uses.
+    pub labels: Vec<&'a str>,
 }
 
 impl<'a> Report<'a> {
@@ -82,6 +88,18 @@ impl<'a> Report<'a> {
             },
             (Ok(_), None) => NoMatch::Unassigned.reason(),
         }
+    }
+
+    /// The script, if the machine would be sent one.
+    #[must_use]
+    pub fn script(&self) -> Option<&str> {
+        self.sent.as_ref()?.script.as_deref().ok()
+    }
+
+    /// The configs of the machine, by name.
+    #[must_use]
+    pub fn configs(&self) -> &[SentConfig<'a>] {
+        self.sent.as_ref().map_or(&[], |sent| &sent.configs)
     }
 
     /// Why the script cannot be rendered for this machine, if that is so.

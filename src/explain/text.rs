@@ -61,7 +61,9 @@ impl Report<'_> {
         out.push('\n');
     }
 
-    fn result(&self) -> String {
+    /// What the machine gets and by which Assignment, or why it gets nothing, in one line.
+    #[must_use]
+    pub fn result(&self) -> String {
         let sent = match (&self.explanation.outcome, &self.sent) {
             (Err(nothing), _) => return self.nothing(nothing),
             (Ok(_), None) => return self.nothing(&NoMatch::Unassigned),
@@ -139,7 +141,8 @@ impl Report<'_> {
     }
 
     /// Why an Assignment won or lost, as a sentence.
-    pub(super) fn verdict(&self, one: &Candidate<'_>) -> String {
+    #[must_use]
+    pub fn verdict(&self, one: &Candidate<'_>) -> String {
         let all = &self.explanation.candidates;
         match &one.verdict {
             Verdict::Won(None) => "wins: no other one matches".to_owned(),
@@ -214,7 +217,9 @@ impl Report<'_> {
         }
     }
 
-    fn suitability(&self, one: &ProfileCandidate<'_>) -> String {
+    /// Whether a Profile that the winner may mean is the one, and why.
+    #[must_use]
+    pub fn suitability(&self, one: &ProfileCandidate<'_>) -> String {
         let label = |(key, value): &(String, String)| {
             let sent: Vec<&str> = self.labels.all(key).collect();
             if sent.is_empty() {
@@ -295,7 +300,8 @@ fn write_sent(out: &mut String, sent: &Sent<'_>) {
 }
 
 /// An Assignment and the entry of its `machines`, for the middle of a sentence.
-fn name(one: &Candidate<'_>) -> String {
+#[must_use]
+pub fn name(one: &Candidate<'_>) -> String {
     let assignment = &one.rule.name;
     let Some(place) = one.entry else {
         return format!("`{assignment}`");
@@ -306,7 +312,9 @@ fn name(one: &Candidate<'_>) -> String {
     }
 }
 
-fn standing(one: &Candidate<'_>) -> String {
+/// The tier, priority and number of keys of an Assignment, and what of the machine it matched.
+#[must_use]
+pub fn standing(one: &Candidate<'_>) -> String {
     let rule = one.rule;
     let mut text = format!(
         "{}, priority {}, {}",

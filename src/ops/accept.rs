@@ -38,6 +38,9 @@ const BODY_TIME: Duration = Duration::from_secs(10);
 /// How long a connection may be open, so that whoever reads a byte now and then ends.
 const CONNECTION_TIME: Duration = Duration::from_mins(15);
 
+/// How long whoever shows a wrong token waits: with all connections of an address, some hundred guesses a second.
+const WRONG_TOKEN_PAUSE: Duration = Duration::from_millis(200);
+
 /// How long the loop rests when the system has no more files for another connection.
 const EXHAUSTED_PAUSE: Duration = Duration::from_millis(200);
 
@@ -162,6 +165,9 @@ async fn answer(
     // Files are read, and a large fleet may take a moment.
     let reply = tokio::task::spawn_blocking(move || desk.answer(&asked)).await;
     let reply = reply.unwrap_or_else(|_| super::answer::fault());
+    if reply.is_late {
+        tokio::time::sleep(WRONG_TOKEN_PAUSE).await;
+    }
     Ok(reply.into_response(is_unread))
 }
 

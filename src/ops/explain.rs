@@ -16,7 +16,7 @@ pub(super) fn document(publication: &Publication, query: &str, sources: &Sources
     let Some(snapshot) = publication.snapshot.as_deref() else {
         return starting();
     };
-    let (labels, dropped) = match labels(query, sources) {
+    let (labels, dropped) = match asked(query, sources) {
         Ok(found) => found,
         Err(LabelError::TooMany) => {
             return Reply::line(StatusCode::BAD_REQUEST, "too many labels\n");
@@ -37,7 +37,10 @@ pub(super) fn document(publication: &Publication, query: &str, sources: &Sources
 }
 
 /// The labels as a machine's request would have them, and what of them would be absent.
-fn labels(query: &str, sources: &Sources) -> Result<(Labels, Vec<Dropped>), LabelError> {
+pub(super) fn asked(
+    query: &str,
+    sources: &Sources,
+) -> Result<(Labels, Vec<Dropped>), LabelError> {
     let fixed = &sources.fixed_labels;
     let labels = Labels::parse(query, fixed)?;
     let mut bytes = Vec::new();
@@ -56,7 +59,7 @@ fn labels(query: &str, sources: &Sources) -> Result<(Labels, Vec<Dropped>), Labe
 }
 
 /// The text with its signatures cut: whoever has one is taken for the machine that it was made for.
-fn unsigned(text: &str) -> String {
+pub(super) fn unsigned(text: &str) -> String {
     let mut parts = text.split(SIGNATURE);
     let mut cut = parts.next().unwrap_or("").to_owned();
     for part in parts {

@@ -5,13 +5,14 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::path::PathBuf;
+use std::time::SystemTime;
 
 use ::http::header::{AUTHORIZATION, HOST};
 use ::http::request::Parts;
 use ::http::uri::Authority;
 use ::http::{HeaderMap, Version};
 
-use super::{file, hook};
+use super::{file, hook, session};
 
 /// How requests are told apart.
 #[derive(Debug)]
@@ -43,12 +44,23 @@ impl Gate {
     pub(super) fn admits(&self, headers: &HeaderMap) -> bool {
         match self {
             Self::Loopback => true,
-            Self::Token(file) => {
-                let token = file.as_deref().and_then(file::secret);
-                token.is_some_and(|token| {
-                    bearer(headers).is_some_and(|given| hook::is_same(&token, given))
-                })
-            }
+            Self::Token(_) => self.token().is_some_and(|token| {
+                bearer(headers).is_some_and(|given| hook::is_same(&token, given))
+                    || session::is_open(&token, headers, SystemTime::now())
+            }),
+        }
+    }
+
+    /// Whether people can be asked for a token.
+    pub(super) fn asks(&self) -> bool {
+        matches!(self, Self::Token(Some(_)))
+    }
+
+    /// The token as it is now. A file that cannot be read lets nobody in.
+    pub(super) fn token(&self) -> Option<Vec<u8>> {
+        match self {
+            Self::Loopback | Self::Token(None) => None,
+            Self::Token(Some(file)) => file::secret(file),
         }
     }
 }

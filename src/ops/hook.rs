@@ -24,18 +24,18 @@ pub(super) fn is_same(secret: &[u8], given: &[u8]) -> bool {
     is_tag(b"gitboot", secret, &tag)
 }
 
-fn is_tag(key: &[u8], message: &[u8], expected: &[u8]) -> bool {
+pub(super) fn is_tag(key: &[u8], message: &[u8], expected: &[u8]) -> bool {
     tag(key, message).verify_slice(expected).is_ok()
 }
 
-fn tag(key: &[u8], message: &[u8]) -> Hmac<Sha256> {
+pub(super) fn tag(key: &[u8], message: &[u8]) -> Hmac<Sha256> {
     let mut mac = Hmac::new_from_slice(key).expect("HMAC takes keys of any length");
     mac.update(message);
     mac
 }
 
 /// The bytes of hex digits in any case.
-fn decoded(hex: &[u8]) -> Option<Vec<u8>> {
+pub(super) fn decoded(hex: &[u8]) -> Option<Vec<u8>> {
     let digit = |byte: &u8| char::from(*byte).to_digit(16);
     let pair = |pair: &[u8]| match pair {
         [high, low] => u8::try_from(digit(high)? << 4 | digit(low)?).ok(),

@@ -24,6 +24,7 @@ pub(super) fn profiles(publication: &Publication) -> Reply {
             has_script,
             configs,
             path,
+            needs: _,
         } = one;
         json!({
             "name": name,

@@ -11,8 +11,11 @@ mod hook;
 mod lists;
 mod machines;
 mod metrics;
+mod page;
 mod reply;
 mod route;
+mod session;
+mod source_url;
 mod status;
 
 use std::fmt;
@@ -32,6 +35,7 @@ use crate::render::BaseUrl;
 use answer::Desk;
 
 pub use file::FileError;
+pub use source_url::SourceUrl;
 
 /// How often it is noted which machines were seen; see [`Register::collect`].
 const COLLECT_INTERVAL: Duration = Duration::from_millis(100);
@@ -44,10 +48,12 @@ pub const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCA
 pub struct Settings {
     /// Where to listen; without an operator's word, on [`DEFAULT_LISTEN`] if that is free.
     pub listen: Option<SocketAddr>,
-    /// The file with the token, without which nobody gets `/api/…` on an address that is not loopback.
+    /// The file with the token, without which nobody gets `/` and `/api/…` on an address that is not loopback.
     pub token_file: Option<PathBuf>,
     /// The file with the secret that forges sign with; without it there is no `/hooks/push`.
     pub hook_secret_file: Option<PathBuf>,
+    /// Where the repository can be read in a browser, if that is known.
+    pub source_url: Option<SourceUrl>,
 }
 
 impl Settings {
@@ -96,6 +102,12 @@ pub struct Sources {
     pub base: BaseUrl,
     /// Labels that are added to every request.
     pub fixed_labels: FixedLabels,
+    /// Where the repository can be read in a browser, if that is known.
+    pub source_url: Option<SourceUrl>,
+    /// Whether the server is about to end.
+    pub is_draining: Box<dyn Fn() -> bool + Send + Sync>,
+    /// How old the last good check may be before the server is not ready.
+    pub ready_max_age: Option<Duration>,
 }
 
 impl fmt::Debug for Sources {

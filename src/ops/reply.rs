@@ -1,7 +1,8 @@
 //! An answer before it becomes bytes on the wire.
 
 use ::http::header::{
-    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS,
+    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE,
+    HeaderName, LOCATION, REFERRER_POLICY, SET_COOKIE, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use ::http::{HeaderValue, Response, StatusCode};
 use bytes::Bytes;
@@ -9,6 +10,14 @@ use http_body_util::Full;
 
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
+
+/// No other page's script gets hold of the window.
+const OPENER: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
+
+/// No other page includes an answer.
+const RESOURCE: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
+
 const PROMETHEUS: HeaderValue =
     HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
 
@@ -20,6 +29,12 @@ pub(super) struct Reply {
     body: Bytes,
     allow: Option<&'static str>,
     is_head: bool,
+    /// What a browser may do with it; for pages.
+    policy: Option<HeaderValue>,
+    location: Option<HeaderValue>,
+    cookie: Option<HeaderValue>,
+    /// Whether it is held back for a moment.
+    pub(super) is_late: bool,
 }
 
 impl Reply {
@@ -36,6 +51,31 @@ impl Reply {
     /// What is counted.
     pub(super) fn metrics(page: String) -> Self {
         Self::new(StatusCode::OK, PROMETHEUS, page.into())
+    }
+
+    /// A page for people, with what a browser may do with it.
+    pub(super) fn page(status: StatusCode, html: String, policy: HeaderValue) -> Self {
+        Self {
+            policy: Some(policy),
+            ..Self::new(status, HTML, html.into())
+        }
+    }
+
+    /// What was asked for is at another place.
+    pub(super) fn see_other(location: HeaderValue, cookie: Option<HeaderValue>) -> Self {
+        Self {
+            location: Some(location),
+            cookie,
+            ..Self::line(StatusCode::SEE_OTHER, "see there\n")
+        }
+    }
+
+    /// The same a moment later: whoever guesses tokens has to wait.
+    pub(super) fn late(self) -> Self {
+        Self {
+            is_late: true,
+            ..self
+        }
     }
 
     /// Nothing is here, or nothing that the client may know of.
@@ -64,6 +104,10 @@ impl Reply {
             body,
             allow: None,
             is_head: false,
+            policy: None,
+            location: None,
+            cookie: None,
+            is_late: false,
         }
     }
 
@@ -83,6 +127,23 @@ impl Reply {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         let nosniff = HeaderValue::from_static("nosniff");
         headers.insert(X_CONTENT_TYPE_OPTIONS, nosniff);
+        for (name, value) in [
+            (CONTENT_SECURITY_POLICY, self.policy),
+            (LOCATION, self.location),
+            (SET_COOKIE, self.cookie),
+        ] {
+            if let Some(value) = value {
+                headers.insert(name, value);
+            }
+        }
+        for (name, value) in [
+            (REFERRER_POLICY, "no-referrer"),
+            (X_FRAME_OPTIONS, "DENY"),
+            (OPENER, "same-origin"),
+            (RESOURCE, "same-origin"),
+        ] {
+            headers.insert(name, HeaderValue::from_static(value));
+        }
         if let Some(allow) = self.allow {
             headers.insert(ALLOW, HeaderValue::from_static(allow));
         }

@@ -15,6 +15,12 @@ pub(super) enum Route {
     Explain,
     /// The machines that were seen lately.
     Machines,
+    /// The page for people.
+    Front,
+    /// The same as [`Self::Explain`], for people.
+    Explained,
+    /// Looking for machines.
+    Search,
     /// Where a forge says that there is something new.
     Hook,
     /// Nothing that we have.
@@ -26,6 +32,9 @@ impl Route {
     pub(super) fn of(path: &str) -> Self {
         let mut segments = path.split('/').filter(|segment| !segment.is_empty());
         let route = match (segments.next(), segments.next()) {
+            (None, _) if path.starts_with('/') => Self::Front,
+            (Some("explain"), None) => Self::Explained,
+            (Some("search"), None) => Self::Search,
             (Some("metrics"), None) => Self::Metrics,
             (Some("status"), None) => Self::Status,
             (Some("api"), Some("profiles")) => Self::Profiles,
@@ -45,8 +54,14 @@ impl Route {
     pub(super) fn is_private(self) -> bool {
         match self {
             Self::Profiles | Self::Assignments | Self::Explain | Self::Machines => true,
+            Self::Front | Self::Explained | Self::Search => true,
             Self::Metrics | Self::Status | Self::Hook | Self::Unknown => false,
         }
+    }
+
+    /// Whether it is for people, who are asked for the token by a form.
+    pub(super) fn is_page(self) -> bool {
+        matches!(self, Self::Front | Self::Explained | Self::Search)
     }
 }
 
@@ -60,9 +75,13 @@ mod tests {
             assert_eq!(Route::of(path), Route::Status, "{path}");
         }
         assert_eq!(Route::of("/api/machines"), Route::Machines);
+        for path in ["/", "//"] {
+            assert_eq!(Route::of(path), Route::Front, "{path}");
+        }
         for path in [
-            "/",
+            "",
             "*",
+            "/explain/x",
             "/status/x",
             "/api",
             "/api/x",

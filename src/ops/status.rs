@@ -64,6 +64,7 @@ fn refused(refusal: &Refusal) -> Value {
         errors,
         warnings,
         lines,
+        text: _,
     } = refusal;
     // Errors first: a thousand warnings must not hide the one that matters.
     let is_error = |line: &&String| line.starts_with("error[") || line.contains(": error[");

@@ -99,12 +99,9 @@ impl Desired for Remote {
 /// What an error means for the loop; `is_here` says whether no host was asked that could mind.
 fn trouble(error: &SourceError, is_here: bool) -> Trouble {
     match error.revision() {
-        Some(revision) if !error.is_transient() => Trouble::Refused(Refusal {
-            revision: revision.clone(),
-            errors: 1,
-            warnings: 0,
-            lines: vec![refusal_line(error)],
-        }),
+        Some(revision) if !error.is_transient() => {
+            Trouble::Refused(Refusal::whole(revision.clone(), refusal_line(error)))
+        }
         _ => {
             let failure = Failure {
                 class: error.class().as_str(),
@@ -139,6 +136,8 @@ pub struct Built {
     pub warnings: usize,
     /// Every diagnostic in the form `path:line:col: error[code]: what`.
     pub lines: Vec<String>,
+    /// The same as `gitboot validate` prints them, cut where there are very many; empty where there are none.
+    pub text: String,
 }
 
 /// Makes a snapshot of a tree: parse and compile.
@@ -424,6 +423,7 @@ impl Poller {
                     errors: compiled.errors.max(1),
                     warnings: compiled.warnings,
                     lines: compiled.lines,
+                    text: compiled.text,
                 });
                 self.remember(|trees| trees.refused = Some(tree));
             }

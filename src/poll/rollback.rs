@@ -21,15 +21,11 @@ impl Floor {
     pub(super) fn refusal(&self, tree: &Tree) -> Option<Refusal> {
         let time = tree.commit()?.time;
         let last = self.0.filter(|last| time < *last)?;
-        Some(Refusal {
-            revision: tree.revision().clone(),
-            errors: 1,
-            warnings: 0,
-            lines: vec![format!(
-                "error[rollback]: the commit is {} s older than the one that is served; commit anew, or allow it with \
-                 `--allow-rollback`",
-                last.saturating_sub(time)
-            )],
-        })
+        let line = format!(
+            "error[rollback]: the commit is {} s older than the one that is served; commit anew, or allow it with \
+             `--allow-rollback`",
+            last.saturating_sub(time)
+        );
+        Some(Refusal::whole(tree.revision().clone(), line))
     }
 }

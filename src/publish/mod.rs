@@ -46,6 +46,22 @@ pub struct Refusal {
     pub warnings: usize,
     /// Every diagnostic in the form `path:line:col: error[code]: what`.
     pub lines: Vec<String>,
+    /// The diagnostics as `gitboot validate` prints them, cut where there are very many.
+    pub text: String,
+}
+
+impl Refusal {
+    /// A revision with one error that has no place in a file, in the form `error[code]: what`.
+    #[must_use]
+    pub fn whole(revision: Revision, line: String) -> Self {
+        Self {
+            revision,
+            errors: 1,
+            warnings: 0,
+            text: format!("{line}\nerror: 1 error\n"),
+            lines: vec![line],
+        }
+    }
 }
 
 /// Why the remote could not be read.

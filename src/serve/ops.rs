@@ -3,6 +3,7 @@
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context as _;
 use tokio::sync::watch;
@@ -24,6 +25,8 @@ pub(super) struct Parts {
     pub(super) poke: Poke,
     pub(super) door: Arc<Door>,
     pub(super) hatch: Arc<Hatch>,
+    /// Set once the server is about to end.
+    pub(super) draining: Arc<AtomicBool>,
     /// Where something is stored.
     pub(super) store: Option<PathBuf>,
 }
@@ -62,6 +65,7 @@ pub(super) fn start(
         poke,
         door,
         hatch,
+        draining,
         store,
     } = parts;
     let base = settings.external_url.clone();
@@ -75,6 +79,9 @@ pub(super) fn start(
         store,
         base: base.unwrap_or_else(|| BaseUrl::of_request("http", UNKNOWN_HOST)),
         fixed_labels: settings.fixed_labels.clone(),
+        source_url: ops.source_url.clone(),
+        is_draining: Box::new(move || draining.load(Ordering::Relaxed)),
+        ready_max_age: settings.ready_max_age,
     };
     ops::spawn(listener, ops, sources, stop)
         .context("cannot start the thread that answers operators")?;

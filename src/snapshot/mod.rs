@@ -9,7 +9,7 @@ mod recipe;
 mod rule;
 mod values;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -60,6 +60,8 @@ pub struct ListedProfile {
     pub configs: Vec<String>,
     /// The file that it stands in.
     pub path: String,
+    /// The values that its templates write and that it has none for, or none that can be printed: an Assignment has to.
+    pub needs: BTreeSet<Vec<String>>,
 }
 
 /// How many of each a snapshot holds, for logs and metrics.

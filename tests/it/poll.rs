@@ -193,6 +193,7 @@ fn refusal(revision: &str, line: &str) -> Outcome {
         errors: 1,
         warnings: 0,
         lines: vec![line.to_owned()],
+        text: String::new(),
     }))
 }
 
@@ -235,6 +236,7 @@ async fn a_revision_that_can_never_be_a_tree_is_refused_once() {
         errors: 1,
         warnings: 0,
         lines: vec!["error[limit]: too many files".to_owned()],
+        text: String::new(),
     };
     poller.next(Err(Trouble::Refused(refused))).await;
     assert_eq!(

@@ -9,22 +9,44 @@ use std::fmt::Write as _;
 use serde_json::json;
 use unicode_width::UnicodeWidthStr;
 
-use super::{Diagnostic, Diagnostics};
+use super::{Diagnostic, Diagnostics, Severity};
 use crate::tree::RepoPath;
 
 pub(super) use github::github;
 pub(super) use sarif::sarif;
 
 pub(super) fn human(all: &Diagnostics) -> String {
-    if all.is_empty() {
-        return String::new();
-    }
     let mut out = String::new();
-    for (index, one) in all.iter().enumerate() {
+    write_some(&mut out, all.iter());
+    write_count(&mut out, all);
+    out
+}
+
+pub(super) fn first(all: &Diagnostics, most: usize) -> String {
+    let Some(more @ 1..) = all.iter().count().checked_sub(most) else {
+        return human(all);
+    };
+    let of = |severity| all.iter().filter(move |one| one.severity() == severity);
+    let mut out = String::new();
+    let errors_first = of(Severity::Error).chain(of(Severity::Warning));
+    write_some(&mut out, errors_first.take(most));
+    let _ = writeln!(out, "\nand {more} more; `gitboot validate` shows all");
+    write_count(&mut out, all);
+    out
+}
+
+fn write_some<'d>(out: &mut String, some: impl Iterator<Item = &'d Diagnostic>) {
+    for (index, one) in some.enumerate() {
         if index > 0 {
             out.push('\n');
         }
-        write_one(&mut out, one);
+        write_one(out, one);
+    }
+}
+
+fn write_count(out: &mut String, all: &Diagnostics) {
+    if all.is_empty() {
+        return;
     }
     let severity = if all.error_count() > 0 {
         "error"
@@ -37,7 +59,6 @@ pub(super) fn human(all: &Diagnostics) -> String {
         1 => writeln!(out, "{severity}: {} in 1 file", counts(all)),
         _ => writeln!(out, "{severity}: {} in {files} files", counts(all)),
     };
-    out
 }
 
 pub(super) fn counts(all: &Diagnostics) -> String {

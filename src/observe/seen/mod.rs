@@ -164,6 +164,17 @@ pub struct Seen {
     pub lost: u64,
 }
 
+/// Everybody who is remembered, as it is at one moment; the last one seen first.
+#[derive(Debug, Default)]
+pub struct Crowds<'a> {
+    /// Machines that an Assignment names.
+    pub named: Vec<&'a Machine>,
+    /// Machines of a class or a default, and those that nobody assigned.
+    pub others: Vec<&'a Machine>,
+    /// How many were forgotten because others needed their places.
+    pub forgotten: u64,
+}
+
 /// Collects who was seen. There is one in a process.
 #[derive(Debug)]
 pub struct Register(Mutex<Book>);
@@ -200,6 +211,17 @@ impl Register {
             forgotten: book.named.evicted() + book.others.evicted(),
             lost: LOST.load(Ordering::Relaxed),
         }
+    }
+
+    /// Looks at everybody who was seen until now, without a copy. Whoever is seen meanwhile waits, within bounds.
+    pub fn look<T>(&self, look: impl FnOnce(&Crowds<'_>) -> T) -> T {
+        let mut book = self.book();
+        book.collect(SystemTime::now());
+        look(&Crowds {
+            named: book.named.iter().collect(),
+            others: book.others.iter().collect(),
+            forgotten: book.named.evicted() + book.others.evicted(),
+        })
     }
 
     /// How many are remembered: those that an Assignment names, and all others.

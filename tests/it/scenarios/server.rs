@@ -271,6 +271,7 @@ fn build(allow_empty: bool, builds: Arc<AtomicUsize>) -> Arc<Build> {
             errors: diagnostics.error_count(),
             warnings: diagnostics.warning_count(),
             lines: diagnostics.iter().map(ToString::to_string).collect(),
+            text: diagnostics.render_human(),
         }
     })
 }
