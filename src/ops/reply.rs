@@ -1,9 +1,9 @@
 //! An answer before it becomes bytes on the wire.
 
 use ::http::header::{
-    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS,
+    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, LINK, X_CONTENT_TYPE_OPTIONS,
 };
-use ::http::{HeaderValue, Response, StatusCode};
+use ::http::{HeaderName, HeaderValue, Response, StatusCode};
 use bytes::Bytes;
 use http_body_util::Full;
 
@@ -12,6 +12,18 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const PROMETHEUS: HeaderValue =
     HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
 
+/// How many elements the whole list has, as GitHub's and many other interfaces tell it.
+const TOTAL: HeaderName = HeaderName::from_static("x-total-count");
+
+/// Which part of a list an answer is.
+#[derive(Debug)]
+pub(super) struct Page {
+    /// How many elements the list has.
+    pub(super) total: usize,
+    /// Where its next part is; `None` for the last one.
+    pub(super) next: Option<String>,
+}
+
 /// A status, a body and what it is.
 #[derive(Debug)]
 pub(super) struct Reply {
@@ -19,6 +31,7 @@ pub(super) struct Reply {
     content_type: HeaderValue,
     body: Bytes,
     allow: Option<&'static str>,
+    page: Option<Page>,
     is_head: bool,
 }
 
@@ -31,6 +44,14 @@ impl Reply {
     /// A JSON document.
     pub(super) fn json(body: impl Into<Bytes>) -> Self {
         Self::new(StatusCode::OK, JSON, body.into())
+    }
+
+    /// The same, as a part of a list: headers tell of the rest, since the body is the list itself.
+    pub(super) fn of_page(self, page: Page) -> Self {
+        Self {
+            page: Some(page),
+            ..self
+        }
     }
 
     /// What is counted.
@@ -63,6 +84,7 @@ impl Reply {
             content_type,
             body,
             allow: None,
+            page: None,
             is_head: false,
         }
     }
@@ -85,6 +107,14 @@ impl Reply {
         headers.insert(X_CONTENT_TYPE_OPTIONS, nosniff);
         if let Some(allow) = self.allow {
             headers.insert(ALLOW, HeaderValue::from_static(allow));
+        }
+        if let Some(Page { total, next }) = self.page {
+            headers.insert(TOTAL, HeaderValue::from(total));
+            // RFC 8288. Names of manifests are those of hosts, so they need no escape.
+            let next = next.map(|next| HeaderValue::try_from(format!("<{next}>; rel=\"next\"")));
+            if let Some(Ok(link)) = next {
+                headers.insert(LINK, link);
+            }
         }
         if is_unread {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
