@@ -2,19 +2,16 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::{self, Write};
-use std::num::NonZero;
-use std::thread;
 
 use clap::ValueEnum;
 use serde_json::json;
 
-use super::input::{Input, Loaded};
+use super::input::Input;
 use super::table::{write_json, write_table};
 use super::{Format, Outcome, print};
 use crate::compile::Secrets;
 use crate::label::Entry;
-use crate::manifest::{Locator, Origin, Part, Profile};
-use crate::snapshot::{Rule, Snapshot};
+use crate::snapshot::{ListedProfile, Place, Rule, Snapshot};
 
 /// How many values of a selector's key are shown in a table; the rest are counted.
 const SHOWN_VALUES: usize = 2;
@@ -52,39 +49,32 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
         return Ok(Outcome::ManifestErrors);
     };
     print::to_stdout(|out| match args.what {
-        What::Profiles => profiles(out, args.format, &loaded, &snapshot),
-        What::Assignments => assignments(out, args.format, &loaded, &snapshot),
-        What::Machines => machines(out, args.format, &loaded, &snapshot),
+        What::Profiles => profiles(out, args.format, &snapshot),
+        What::Assignments => assignments(out, args.format, &snapshot),
+        What::Machines => machines(out, args.format, &snapshot),
     })?;
     Ok(Outcome::Good)
 }
 
-fn profiles(
-    out: &mut impl Write,
-    format: Format,
-    loaded: &Loaded,
-    snapshot: &Snapshot,
-) -> io::Result<()> {
+fn profiles(out: &mut impl Write, format: Format, snapshot: &Snapshot) -> io::Result<()> {
     let mut users: HashMap<&str, usize> = HashMap::new();
     for name in snapshot.rules().iter().flat_map(profiles_of) {
         *users.entry(name).or_default() += 1;
     }
-    let users = |one: &Profile| users.get(one.name.as_str()).copied().unwrap_or(0);
-    let all = &loaded.manifests.profiles;
-    let lines = lines(loaded, all.iter().map(|one| &one.origin));
-    let all = all.iter().zip(&lines);
+    let users = |one: &ListedProfile| users.get(one.name.as_str()).copied().unwrap_or(0);
+    let all = snapshot.listed_profiles().iter();
     match format {
         Format::Human => {
             let head = ["NAME", "SCRIPT", "CONFIGS", "USED BY", "WHERE", "LABELS"];
-            let row = |(one, line): (&Profile, &usize)| {
+            let row = |one: &ListedProfile| {
                 let labels: Vec<String> =
                     one.labels.iter().map(|(k, v)| format!("{k}={v}")).collect();
                 [
                     one.name.clone(),
-                    if one.script.is_some() { "yes" } else { "no" }.to_owned(),
+                    if one.has_script { "yes" } else { "no" }.to_owned(),
                     one.configs.len().to_string(),
                     users(one).to_string(),
-                    format!("{}:{line}", one.origin.path),
+                    shown(Some(&one.place)),
                     or_dash(labels.join(" ")),
                 ]
             };
@@ -92,31 +82,24 @@ fn profiles(
         }
         Format::Json => write_json(
             out,
-            all.map(|(one, line)| {
+            all.map(|one| {
                 json!({
                     "name": one.name,
                     "labels": one.labels,
-                    "script": one.script.is_some(),
-                    "configs": one.configs.keys().collect::<Vec<_>>(),
+                    "script": one.has_script,
+                    "configs": one.configs,
                     "assignments": users(one),
-                    "path": one.origin.path.as_str(),
-                    "line": line,
+                    "path": one.place.path.as_str(),
+                    "line": one.place.line,
                 })
             }),
         ),
     }
 }
 
-fn assignments(
-    out: &mut impl Write,
-    format: Format,
-    loaded: &Loaded,
-    snapshot: &Snapshot,
-) -> io::Result<()> {
-    let origins = || loaded.manifests.assignments.iter().map(|one| &one.origin);
-    let lines = lines(loaded, origins());
-    // Both are in the order of their names, and an Assignment that is in a tree without errors is in its snapshot.
-    let all = snapshot.rules().iter().zip(origins().zip(&lines));
+fn assignments(out: &mut impl Write, format: Format, snapshot: &Snapshot) -> io::Result<()> {
+    let all = snapshot.rules().iter().enumerate();
+    let all = all.map(|(number, rule)| (rule, snapshot.place(number, None)));
     match format {
         Format::Human => {
             let head = [
@@ -128,14 +111,14 @@ fn assignments(
                 "WHERE",
                 "SELECTORS",
             ];
-            let row = |(one, (origin, line)): (&Rule, (&Origin, &usize))| {
+            let row = |(one, place): (&Rule, Option<Place>)| {
                 [
                     one.name.as_ref().to_owned(),
                     one.tier.as_str().to_owned(),
                     one.priority.to_string(),
                     one.entries.len().to_string(),
                     profiles_of(one).collect::<Vec<_>>().join(","),
-                    format!("{}:{line}", origin.path),
+                    shown(place.as_ref()),
                     or_dash(short_selectors(one)),
                 ]
             };
@@ -143,7 +126,7 @@ fn assignments(
         }
         Format::Json => write_json(
             out,
-            all.map(|(one, (origin, line))| {
+            all.map(|(one, place)| {
                 let selectors: BTreeMap<_, _> = one
                     .selectors
                     .iter()
@@ -156,33 +139,29 @@ fn assignments(
                     "profiles": profiles_of(one).collect::<Vec<_>>(),
                     "selectors": json!(selectors),
                     "machines": one.entries.len(),
-                    "path": origin.path.as_str(),
-                    "line": line,
+                    "path": place.as_ref().map(|place| place.path.as_str()),
+                    "line": place.as_ref().map(|place| place.line),
                 })
             }),
         ),
     }
 }
 
-fn machines(
-    out: &mut impl Write,
-    format: Format,
-    loaded: &Loaded,
-    snapshot: &Snapshot,
-) -> io::Result<()> {
-    let origins = loaded.manifests.assignments.iter().map(|one| &one.origin);
-    let all = snapshot.rules().iter().zip(origins);
-    let all =
-        all.flat_map(|(rule, origin)| rule.entries.iter().map(move |entry| (entry, rule, origin)));
+fn machines(out: &mut impl Write, format: Format, snapshot: &Snapshot) -> io::Result<()> {
+    let all = snapshot.rules().iter().enumerate();
+    let all = all.flat_map(|(number, rule)| {
+        let entries = rule.entries.iter().enumerate();
+        entries.map(move |(at, entry)| (entry, rule, snapshot.place(number, Some(at))))
+    });
     match format {
         Format::Human => {
-            let head = ["NAME", "ASSIGNMENT", "PROFILE", "FILE", "IDENTITIES"];
-            let row = |(entry, rule, origin): (&Entry, &Rule, &Origin)| {
+            let head = ["NAME", "ASSIGNMENT", "PROFILE", "WHERE", "IDENTITIES"];
+            let row = |(entry, rule, place): (&Entry, &Rule, Option<Place>)| {
                 [
                     or_dash(entry.name().to_owned()),
                     rule.name.as_ref().to_owned(),
                     profiles_of(rule).collect::<Vec<_>>().join(","),
-                    origin.path.as_str().to_owned(),
+                    shown(place.as_ref()),
                     identities(entry),
                 ]
             };
@@ -190,7 +169,7 @@ fn machines(
         }
         Format::Json => write_json(
             out,
-            all.map(|(entry, rule, origin)| {
+            all.map(|(entry, rule, place)| {
                 let mut identities: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
                 for (identity, value) in entry.identities().iter() {
                     identities.entry(identity.key()).or_default().push(value);
@@ -200,7 +179,8 @@ fn machines(
                     "identities": identities,
                     "assignment": &*rule.name,
                     "profiles": profiles_of(rule).collect::<Vec<_>>(),
-                    "path": origin.path.as_str(),
+                    "path": place.as_ref().map(|place| place.path.as_str()),
+                    "line": place.as_ref().map(|place| place.line),
                 })
             }),
         ),
@@ -235,48 +215,14 @@ fn short_selectors(rule: &Rule) -> String {
     short.collect::<Vec<_>>().join(" ")
 }
 
+fn shown(place: Option<&Place>) -> String {
+    or_dash(place.map_or_else(String::new, |one| format!("{}:{}", one.path, one.line)))
+}
+
 fn or_dash(text: String) -> String {
     if text.is_empty() {
         "-".to_owned()
     } else {
         text
     }
-}
-
-/// The line of each manifest's name. Reading positions takes as long as reading the files, so each core takes some of them;
-/// one file after the other, so that the positions of one alone are held.
-fn lines<'m>(loaded: &Loaded, origins: impl Iterator<Item = &'m Origin>) -> Vec<usize> {
-    let mut sorted: Vec<(usize, &Origin)> = origins.enumerate().collect();
-    sorted.sort_by_key(|(number, origin)| (&origin.path, *number));
-    let files: Vec<_> = sorted
-        .chunk_by(|one, other| one.1.path == other.1.path)
-        .collect();
-    let cores = thread::available_parallelism().map_or(1, NonZero::get);
-    let found = thread::scope(|scope| {
-        let runs = files.chunks(files.len().div_ceil(cores).max(1));
-        let runs: Vec<_> = runs
-            .map(|run| scope.spawn(|| run.iter().flat_map(|file| lines_of(loaded, file)).collect()))
-            .collect();
-        let joined = runs.into_iter().flat_map(|run| -> Vec<(usize, usize)> {
-            run.join()
-                .expect("finding a place is total: it never panics")
-        });
-        joined.collect::<Vec<_>>()
-    });
-    let mut lines = vec![0; sorted.len()];
-    for (number, found) in found {
-        if let Some(line) = lines.get_mut(number) {
-            *line = found;
-        }
-    }
-    lines
-}
-
-/// The lines of the manifests of one file, each with the number that the manifest came with.
-fn lines_of(loaded: &Loaded, file: &[(usize, &Origin)]) -> Vec<(usize, usize)> {
-    let locator = Locator::new(&loaded.tree, loaded.options.budget);
-    let name = ["metadata".into(), "name".into()];
-    file.iter()
-        .map(|(number, origin)| (*number, locator.place(origin, &name, Part::Key).line))
-        .collect()
 }

@@ -28,11 +28,11 @@ use bytes::Bytes;
 
 use crate::diagnostic::{Diagnostic, Diagnostics, content as say};
 use crate::id::IdKey;
-use crate::manifest::{Budget, Locator, Manifests, Profile};
-use crate::snapshot::{self, ListedProfile, Snapshot};
+use crate::manifest::{Assignment, Budget, Locator, Manifests, Origin, Profile};
+use crate::snapshot::{self, ListedProfile, Place, RulePlaces, Snapshot};
 use crate::tree::{RepoPath, Tree};
 
-pub use provenance::{Chosen, Layer, Overridden, Place, Provenance, Source, Sourced, provenance};
+pub use provenance::{Chosen, Layer, Overridden, Provenance, Source, Sourced, provenance};
 pub use secrets::Secrets;
 
 use bind::Binder;
@@ -123,7 +123,8 @@ fn compile_on(
         directories,
     )
     .with_boot_script(boot_script)
-    .with_listed_profiles(listed(manifests, &contents));
+    .with_listed_profiles(listed(manifests, &contents))
+    .with_places(places(manifests));
     (Some(snapshot), Diagnostics::new(found))
 }
 
@@ -135,12 +136,29 @@ fn listed(manifests: &Manifests, contents: &Contents<'_>) -> Vec<ListedProfile> 
         labels: profile.labels.clone(),
         has_script: profile.script.is_some(),
         configs: profile.configs.keys().cloned().collect(),
-        path: profile.origin.path.to_string(),
+        place: place(&profile.origin),
     };
     let both = manifests.profiles.iter().zip(&contents.profiles);
     let mut all: Vec<_> = both.map(one).collect();
     all.sort_by(|one, other| one.name.cmp(&other.name));
     all
+}
+
+/// Where the Assignments stand. Those of a tree without errors are its snapshot's rules, in the same order.
+fn places(manifests: &Manifests) -> Vec<RulePlaces> {
+    let one = |assignment: &Arc<Assignment>| RulePlaces {
+        path: assignment.origin.path.clone(),
+        line: assignment.origin.line,
+        entries: Arc::clone(assignment.machines.lines()),
+    };
+    manifests.assignments.iter().map(one).collect()
+}
+
+fn place(origin: &Origin) -> Place {
+    Place {
+        path: origin.path.clone(),
+        line: usize::try_from(origin.line).unwrap_or(usize::MAX),
+    }
 }
 
 /// Ensure that the file which takes the place of the built-in first script is a script.

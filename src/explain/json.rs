@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use crate::compile::{Place, Source};
+use crate::compile::Source;
 use crate::render::RenderError;
-use crate::snapshot::{Candidate, FailedKey, Lost, NoMatch, Verdict};
+use crate::snapshot::{Candidate, FailedKey, Lost, NoMatch, Place, Verdict};
 
 use super::Report;
 
@@ -67,11 +67,9 @@ impl Report<'_> {
     }
 
     fn candidates(&self) -> Vec<Value> {
-        let all = self.explanation.candidates.iter().enumerate();
-        all.map(|(number, one)| {
-            let place = self
-                .provenance
-                .and_then(|places| places.candidates.get(number)?.as_ref());
+        let all = self.explanation.candidates.iter();
+        all.map(|one| {
+            let place = one.place.as_ref();
             let matched: BTreeMap<_, _> = one.matched.iter().copied().collect();
             json!({
                 "assignment": &*one.rule.name,
@@ -94,11 +92,9 @@ impl Report<'_> {
     }
 
     fn profiles(&self) -> Vec<Value> {
-        let all = self.explanation.profiles.iter().enumerate();
-        all.map(|(number, one)| {
-            let place = self
-                .provenance
-                .and_then(|places| places.profiles.get(number)?.as_ref());
+        let all = self.explanation.profiles.iter();
+        all.map(|one| {
+            let place = one.place;
             let requires: BTreeMap<_, _> = one.requires.iter().map(|(k, v)| (k, v)).collect();
             let differing: Vec<_> = one.differing.iter().map(|(key, _)| key).collect();
             json!({

@@ -23,7 +23,7 @@ pub struct Report<'a> {
     labels: &'a Labels,
     dropped: &'a [Dropped],
     explanation: &'a Explanation<'a>,
-    /// Where things stand; absent where only the snapshot is known.
+    /// Where values come from; absent where only the snapshot is known.
     provenance: Option<&'a Provenance>,
     /// `None` when the machine gets nothing.
     sent: Option<Sent<'a>>,

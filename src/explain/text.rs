@@ -5,10 +5,12 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use crate::compile::{Chosen, Place, Source};
+use crate::compile::{Chosen, Source};
 use crate::diagnostic::width;
 use crate::render::RenderError;
-use crate::snapshot::{Candidate, FailedKey, Lost, NoMatch, ProfileCandidate, Rank, Step, Verdict};
+use crate::snapshot::{
+    Candidate, FailedKey, Lost, NoMatch, Place, ProfileCandidate, Rank, Step, Verdict,
+};
 
 use super::{Report, Sent};
 
@@ -128,10 +130,7 @@ impl Report<'_> {
             } else {
                 format!("-  {}", name(one))
             };
-            let place = self
-                .provenance
-                .and_then(|all| all.candidates.get(number)?.as_ref());
-            wrapped(out, 2, &with_place(&title, place));
+            wrapped(out, 2, &with_place(&title, one.place.as_ref()));
             wrapped(out, 5, &standing(one));
             wrapped(out, 5, &self.verdict(one));
         }
@@ -204,11 +203,8 @@ impl Report<'_> {
             None => ("Profile".to_owned(), None),
         };
         wrapped(out, 0, &title);
-        for (number, one) in all.iter().enumerate() {
-            let place = self
-                .provenance
-                .and_then(|all| all.profiles.get(number)?.as_ref());
-            wrapped(out, 2, &with_place(one.profile, place));
+        for one in all {
+            wrapped(out, 2, &with_place(one.profile, one.place));
             wrapped(
                 out,
                 5,

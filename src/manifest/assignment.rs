@@ -371,7 +371,10 @@ fn machine(node: &Node, steps: &[Step], reader: &mut Reader<'_>) -> Option<Draft
         });
         return None;
     };
-    let mut machine = Draft::default();
+    let mut machine = Draft {
+        line: node.line(),
+        ..Draft::default()
+    };
     for (written, value) in entries {
         let mut there = steps.to_vec();
         there.push(Step::Key(written.clone()));

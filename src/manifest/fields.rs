@@ -109,7 +109,7 @@ impl<'a> Reader<'a> {
                     steps.pop();
                 }
             }
-            Node::Map(entries) => {
+            Node::Map(entries, _) => {
                 let mut seen: std::collections::HashMap<&str, usize> =
                     std::collections::HashMap::new();
                 for (key, value) in entries {
@@ -143,7 +143,7 @@ impl<'a> Reader<'a> {
                     steps.pop();
                 }
             }
-            Node::Map(entries) => {
+            Node::Map(entries, _) => {
                 if let Some(at) = entries.iter().position(|(key, _)| &**key == "<<") {
                     let (_, merged) = entries.remove(at);
                     self.merge(entries, merged, steps);
@@ -164,7 +164,7 @@ impl<'a> Reader<'a> {
         };
         let mut known: HashSet<Box<str>> = entries.iter().map(|(key, _)| key.clone()).collect();
         for map in maps {
-            let Node::Map(mut added) = map else {
+            let Node::Map(mut added, _) = map else {
                 steps.push(Step::from("<<"));
                 self.at(steps, Part::Key, say::merge_of_no_map);
                 steps.pop();
@@ -188,7 +188,7 @@ impl<'a> Reader<'a> {
         what: &str,
         known: &'static [&'static str],
     ) -> Option<Fields<'n>> {
-        let Node::Map(entries) = node else {
+        let Node::Map(entries, _) = node else {
             let (what, found) = (what.to_owned(), node.description());
             self.at(steps, Part::Value, move |at| {
                 say::wrong_type(at, &what, "a map", found)
@@ -246,7 +246,7 @@ impl<'a> Reader<'a> {
             return Map::new();
         };
         match node {
-            Node::Map(_) => {
+            Node::Map(..) => {
                 match values::convert(node, &mut steps.clone(), &mut |steps, problem| {
                     self.at(steps, Part::Value, move |at| problem.diagnostic(at));
                 }) {

@@ -14,6 +14,8 @@ use super::locate::Step;
 pub struct Machines {
     /// Who they are; snapshots share this list.
     entries: Arc<[Entry]>,
+    /// The line on which each begins; snapshots share this list, too.
+    lines: Arc<[u32]>,
     /// Their own values, one for each entry; empty where no entry has any.
     values: Arc<[OwnValues]>,
     /// Keys that are not written in their canonical spelling: the entry, the key and how it is written. In the order of the
@@ -52,6 +54,12 @@ impl Machines {
     #[must_use]
     pub fn entries(&self) -> &Arc<[Entry]> {
         &self.entries
+    }
+
+    /// The line of the file on which each begins, from 1; to be shared.
+    #[must_use]
+    pub fn lines(&self) -> &Arc<[u32]> {
+        &self.lines
     }
 
     /// The entry at a place.
@@ -123,6 +131,7 @@ impl<'m> Machine<'m> {
 #[derive(Default)]
 pub(super) struct Builder {
     entries: Vec<Entry>,
+    lines: Vec<u32>,
     values: Vec<OwnValues>,
     spellings: Vec<(usize, Identity, Arc<str>)>,
     any_values: bool,
@@ -131,6 +140,7 @@ pub(super) struct Builder {
 /// One machine on its way from a document.
 #[derive(Default)]
 pub(super) struct Draft {
+    pub(super) line: u32,
     pub(super) name: Option<Box<str>>,
     pub(super) identities: Vec<(Identity, String)>,
     /// Each identity key as it is written.
@@ -142,6 +152,7 @@ impl Builder {
     pub(super) fn with_capacity(count: usize) -> Self {
         Self {
             entries: Vec::with_capacity(count),
+            lines: Vec::with_capacity(count),
             values: Vec::with_capacity(count),
             ..Self::default()
         }
@@ -162,6 +173,7 @@ impl Builder {
         }
         let name = draft.name.as_deref().unwrap_or_default();
         self.entries.push(Entry::new(name, draft.identities));
+        self.lines.push(draft.line);
         self.any_values |= !draft.values.is_empty();
         self.values.push(OwnValues::new(&draft.values));
     }
@@ -172,6 +184,7 @@ impl Builder {
         }
         Machines {
             entries: self.entries.into(),
+            lines: self.lines.into(),
             values: self.values.into(),
             spellings: self.spellings.into(),
         }

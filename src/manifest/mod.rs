@@ -319,6 +319,7 @@ impl File {
             path: self.path.clone(),
             document: reader.document(),
             prefix,
+            line: node.get("metadata").map_or(0, Node::line),
         };
         reader.enter(origin);
         if !version_known {

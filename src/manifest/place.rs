@@ -62,6 +62,8 @@ pub struct Origin {
     pub document: usize,
     /// The steps to the manifest inside its document: empty, or `items` and a number.
     pub prefix: Vec<Step>,
+    /// The line of its name in the file, from 1.
+    pub line: u32,
 }
 
 /// Which part of a map's entry is meant.

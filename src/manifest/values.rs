@@ -44,7 +44,7 @@ pub(super) fn convert(
                 })
                 .collect(),
         ),
-        Node::Map(entries) => {
+        Node::Map(entries, _) => {
             let mut map = Map::new();
             for (key, value) in entries {
                 let value = within(steps, Step::Key(key.clone()), |steps| {

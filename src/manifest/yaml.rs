@@ -44,15 +44,19 @@ impl Default for Budget {
     }
 }
 
-/// A value with its source text, not its position.
+/// A line of a file, from 1; 0 where nobody asked for it.
+pub(super) type Line = u32;
+
+/// A value with its source text. Of positions it has the lines that every manifest is told with.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Node {
     /// Anything that is neither list nor map.
     Scalar(Scalar),
     /// A list.
     List(Vec<Node>),
-    /// A map in the order of the file; duplicate keys are still there, and already reported.
-    Map(Vec<(Box<str>, Node)>),
+    /// A map in the order of the file, and the line that tells where it stands; duplicate keys are still there, and already
+    /// reported.
+    Map(Vec<(Box<str>, Node)>, Line),
 }
 
 /// A scalar: its text as written, and what YAML takes it for.
@@ -158,7 +162,7 @@ fn read(text: &str, budget: Budget) -> Vec<Result<Node, Fault>> {
             break;
         }
         reader.needs_text.set(false);
-        let result = NodeSeed { reader: &reader }.deserialize(shape);
+        let result = NodeSeed::new(&reader, Asks::Nothing).deserialize(shape);
         // Only now, when the parser's memory of the first reading is free.
         let again = texts.next();
         match result {
@@ -222,8 +226,16 @@ impl Node {
     /// The map's entries.
     pub(super) fn as_map(&self) -> Option<&[(Box<str>, Node)]> {
         match self {
-            Self::Map(entries) => Some(entries),
+            Self::Map(entries, _) => Some(entries),
             _ => None,
+        }
+    }
+
+    /// Where the map stands; 0 where nobody asked for it.
+    pub(super) fn line(&self) -> Line {
+        match self {
+            Self::Map(_, line) => *line,
+            _ => 0,
         }
     }
 
@@ -261,7 +273,7 @@ impl Node {
     pub(super) fn description(&self) -> &'static str {
         match self {
             Self::List(_) => "a list",
-            Self::Map(_) => "a map",
+            Self::Map(..) => "a map",
             Self::Scalar(scalar) => match scalar.kind {
                 Kind::Null => "null",
                 Kind::Bool(_) => "a boolean",
@@ -319,9 +331,41 @@ impl<'de> Reader<'de> {
     }
 }
 
+/// Which line of a map is asked for. The parser tells a position only with an error, which takes half a microsecond: enough to
+/// ask once for each machine, and not for every node.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Asks {
+    Nothing,
+    /// That of the first key.
+    Start,
+    /// That of the key `name`, and of the first key where there is none.
+    Name,
+    /// That of the first key of each item.
+    Items,
+}
+
+impl Asks {
+    /// What is asked of the value of a key: where a manifest is named, and where each of its machines begins.
+    fn of_value(key: &str) -> Self {
+        match key {
+            "metadata" => Self::Name,
+            "machines" => Self::Items,
+            _ => Self::Nothing,
+        }
+    }
+
+    fn of_item(self) -> Self {
+        match self {
+            Self::Items => Self::Start,
+            Self::Nothing | Self::Start | Self::Name => Self::Nothing,
+        }
+    }
+}
+
 #[derive(Clone, Copy)]
 struct NodeSeed<'a, 'de> {
     reader: &'a Reader<'de>,
+    asks: Asks,
 }
 
 impl<'de> DeserializeSeed<'de> for NodeSeed<'_, 'de> {
@@ -332,7 +376,11 @@ impl<'de> DeserializeSeed<'de> for NodeSeed<'_, 'de> {
     }
 }
 
-impl NodeSeed<'_, '_> {
+impl<'a, 'de> NodeSeed<'a, 'de> {
+    fn new(reader: &'a Reader<'de>, asks: Asks) -> Self {
+        Self { reader, asks }
+    }
+
     fn scalar<E: serde::de::Error>(self, text: &str, kind: Kind) -> Result<Node, E> {
         self.reader.spend(text.len())?;
         if kind != Kind::Text {
@@ -411,7 +459,8 @@ impl<'de> Visitor<'de> for NodeSeed<'_, 'de> {
     fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Node, A::Error> {
         self.reader.spend(0)?;
         let mut items = Vec::new();
-        while let Some(item) = access.next_element_seed(self)? {
+        let seed = Self::new(self.reader, self.asks.of_item());
+        while let Some(item) = access.next_element_seed(seed)? {
             items.push(item);
         }
         Ok(Node::List(items))
@@ -420,13 +469,18 @@ impl<'de> Visitor<'de> for NodeSeed<'_, 'de> {
     fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Node, A::Error> {
         self.reader.spend(0)?;
         let mut entries = Vec::new();
+        let line = Cell::new(0);
         while let Some(key) = access.next_key_seed(KeySeed {
             reader: self.reader,
+            asks: self.asks,
+            line: &line,
         })? {
             self.reader.spend(key.len())?;
-            entries.push((key, access.next_value_seed(self)?));
+            let asks = Asks::of_value(&key);
+            let value = access.next_value_seed(Self::new(self.reader, asks))?;
+            entries.push((key, value));
         }
-        Ok(Node::Map(entries))
+        Ok(Node::Map(entries, line.get()))
     }
 
     fn visit_enum<A: EnumAccess<'de>>(self, _: A) -> Result<Node, A::Error> {
@@ -508,9 +562,12 @@ impl<'de> Visitor<'de> for Counted<'_, 'de> {
     }
 }
 
-/// A key, whatever scalar it is, as its text.
+/// A key, whatever scalar it is, as its text, and its line where that is asked for.
 struct KeySeed<'a, 'de> {
     reader: &'a Reader<'de>,
+    asks: Asks,
+    /// The line of the map, as far as it is known.
+    line: &'a Cell<Line>,
 }
 
 impl<'de> DeserializeSeed<'de> for KeySeed<'_, 'de> {
@@ -518,10 +575,60 @@ impl<'de> DeserializeSeed<'de> for KeySeed<'_, 'de> {
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Box<str>, D::Error> {
         let reader = self.reader;
-        deserializer.deserialize_str(TextVisitor).inspect_err(|_| {
-            // Only a list or a map is no text; the error keeps its place.
-            *reader.fault.borrow_mut() = Some(FaultKind::ComplexKey);
-        })
+        let mut asked = None;
+        let visitor = KeyVisitor {
+            asks: self.asks,
+            is_first: self.line.get() == 0,
+            asked: &mut asked,
+        };
+        let result = deserializer.deserialize_str(visitor);
+        match (result, asked) {
+            (Err(error), Some(text)) => {
+                self.line.set(line_of(&error));
+                Ok(text)
+            }
+            (result, _) => result.inspect_err(|_| {
+                // Only a list or a map is no text; the error keeps its place.
+                *reader.fault.borrow_mut() = Some(FaultKind::ComplexKey);
+            }),
+        }
+    }
+}
+
+/// The line in an error that [`KeyVisitor`] provoked: the parser's own type is hidden here, and its words tell it.
+fn line_of(error: &impl fmt::Display) -> Line {
+    let text = error.to_string();
+    let at = text.rsplit_once(" at line ");
+    let line = at.and_then(|(_, at)| at.split_once(' ')?.0.parse().ok());
+    // The very first place of a file is left out.
+    line.unwrap_or(1)
+}
+
+/// A key's text; where its line is asked for it is put aside, and the reading fails to learn the line.
+struct KeyVisitor<'a> {
+    asks: Asks,
+    is_first: bool,
+    asked: &'a mut Option<Box<str>>,
+}
+
+impl Visitor<'_> for KeyVisitor<'_> {
+    type Value = Box<str>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a scalar")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, value: &str) -> Result<Box<str>, E> {
+        let is_asked = match self.asks {
+            Asks::Start => self.is_first,
+            Asks::Name => self.is_first || value == "name",
+            Asks::Nothing | Asks::Items => false,
+        };
+        if !is_asked {
+            return Ok(value.into());
+        }
+        *self.asked = Some(value.into());
+        Err(E::custom("asked for its line"))
     }
 }
 
@@ -577,7 +684,7 @@ impl<'de> Visitor<'de> for TextSeed<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<(), A::Error> {
-        let Node::Map(entries) = self.node else {
+        let Node::Map(entries, _) = self.node else {
             return Err(A::Error::custom("the shape changed"));
         };
         for (_, value) in entries {

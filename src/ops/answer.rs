@@ -102,8 +102,8 @@ impl Desk {
         match route {
             Route::Metrics => metrics::page(&publication, &self.sources, self.register.as_ref()),
             Route::Status => status::document(&publication),
-            Route::Profiles => lists::profiles(&publication),
-            Route::Assignments => lists::assignments(&publication),
+            Route::Profiles => lists::profiles(&publication, query),
+            Route::Assignments => lists::assignments(&publication, query),
             Route::Explain => explain::document(&publication, query, &self.sources),
             Route::Machines => machines::document(self.register.as_ref(), query),
             Route::Front => page::front(&self.view(&publication)),

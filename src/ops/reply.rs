@@ -1,10 +1,10 @@
 //! An answer before it becomes bytes on the wire.
 
 use ::http::header::{
-    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE,
-    HeaderName, LOCATION, REFERRER_POLICY, SET_COOKIE, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LINK,
+    LOCATION, REFERRER_POLICY, SET_COOKIE, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
-use ::http::{HeaderValue, Response, StatusCode};
+use ::http::{HeaderName, HeaderValue, Response, StatusCode};
 use bytes::Bytes;
 use http_body_util::Full;
 
@@ -21,6 +21,18 @@ const RESOURCE: HeaderName = HeaderName::from_static("cross-origin-resource-poli
 const PROMETHEUS: HeaderValue =
     HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
 
+/// How many elements the whole list has, as GitHub's and many other interfaces tell it.
+const TOTAL: HeaderName = HeaderName::from_static("x-total-count");
+
+/// Which part of a list an answer is.
+#[derive(Debug)]
+pub(super) struct Page {
+    /// How many elements the list has.
+    pub(super) total: usize,
+    /// Where its next part is; `None` for the last one.
+    pub(super) next: Option<String>,
+}
+
 /// A status, a body and what it is.
 #[derive(Debug)]
 pub(super) struct Reply {
@@ -28,6 +40,7 @@ pub(super) struct Reply {
     content_type: HeaderValue,
     body: Bytes,
     allow: Option<&'static str>,
+    page: Option<Page>,
     is_head: bool,
     /// What a browser may do with it; for pages.
     policy: Option<HeaderValue>,
@@ -46,6 +59,14 @@ impl Reply {
     /// A JSON document.
     pub(super) fn json(body: impl Into<Bytes>) -> Self {
         Self::new(StatusCode::OK, JSON, body.into())
+    }
+
+    /// The same, as a part of a list: headers tell of the rest, since the body is the list itself.
+    pub(super) fn of_page(self, page: Page) -> Self {
+        Self {
+            page: Some(page),
+            ..self
+        }
     }
 
     /// What is counted.
@@ -103,6 +124,7 @@ impl Reply {
             content_type,
             body,
             allow: None,
+            page: None,
             is_head: false,
             policy: None,
             location: None,
@@ -146,6 +168,14 @@ impl Reply {
         }
         if let Some(allow) = self.allow {
             headers.insert(ALLOW, HeaderValue::from_static(allow));
+        }
+        if let Some(Page { total, next }) = self.page {
+            headers.insert(TOTAL, HeaderValue::from(total));
+            // RFC 8288. Names of manifests are those of hosts, so they need no escape.
+            let next = next.map(|next| HeaderValue::try_from(format!("<{next}>; rel=\"next\"")));
+            if let Some(Ok(link)) = next {
+                headers.insert(LINK, link);
+            }
         }
         if is_unread {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));

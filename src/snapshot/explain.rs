@@ -4,6 +4,7 @@ use std::cmp::{Ordering, Reverse};
 
 use crate::label::{Entry, Identity, Labels};
 
+use super::place::Place;
 use super::rule::{Choice, Rule, SelectorValues, Tier};
 use super::{Match, NoMatch, Snapshot};
 
@@ -32,6 +33,8 @@ pub struct Candidate<'a> {
     pub rule: &'a Rule,
     /// The entry of its `machines` that lists the machine, by its place.
     pub entry: Option<usize>,
+    /// Where it stands.
+    pub place: Option<Place>,
     /// What ranks it.
     pub rank: Rank<'a>,
     /// The keys that matched, each with the first value that did.
@@ -119,6 +122,8 @@ pub struct FailedKey<'a> {
 pub struct ProfileCandidate<'a> {
     /// Its name.
     pub profile: &'a str,
+    /// Where it stands.
+    pub place: Option<&'a Place>,
     /// The labels that must not differ from what the machine sent.
     pub requires: &'a [(String, String)],
     /// Those that differ.
@@ -214,7 +219,7 @@ impl Snapshot {
         let more = near.len().saturating_sub(MAX_NEAR_MISSES);
         near.truncate(MAX_NEAR_MISSES);
         let winner = matching.first().filter(|_| !is_conflict);
-        let profiles = winner.map_or_else(Vec::new, |one| profiles(one.rule, labels));
+        let profiles = winner.map_or_else(Vec::new, |one| self.profiles(one.rule, labels));
         matching.extend(near);
         Explanation {
             outcome,
@@ -230,6 +235,13 @@ impl Snapshot {
         let listed = self.contents.index.entries(rules, labels);
         let (mut matching, mut near) = (Vec::new(), Vec::new());
         for (number, rule) in rules.iter().enumerate() {
+            let mut add = |entry, lost| {
+                let candidate = self.candidate((number, rule), entry, lost, labels);
+                match candidate.verdict {
+                    Verdict::Won(_) => matching.push(candidate),
+                    Verdict::Lost(_) => near.push(candidate),
+                }
+            };
             let failed = failed_selectors(rule, labels);
             let mut is_listed = false;
             for (_, place) in listed.range((number, 0)..=(number, usize::MAX)) {
@@ -245,40 +257,48 @@ impl Snapshot {
                 } else {
                     None
                 };
-                add(rule, Some(*place), lost, labels, &mut matching, &mut near);
+                add(Some(*place), lost);
             }
             if is_listed {
                 continue;
             }
             if rule.entries.is_empty() && failed.is_empty() {
-                add(rule, None, None, labels, &mut matching, &mut near);
+                add(None, None);
             } else if let Some(lost) = near_miss(rule, failed) {
-                add(rule, None, Some(lost), labels, &mut matching, &mut near);
+                add(None, Some(lost));
             }
         }
         (matching, near)
     }
-}
 
-/// Adds a candidate to those that match, or with the reason to those that nearly do.
-fn add<'a>(
-    rule: &'a Rule,
-    entry: Option<usize>,
-    lost: Option<Lost<'a>>,
-    labels: &'a Labels,
-    matching: &mut Vec<Candidate<'a>>,
-    near: &mut Vec<Candidate<'a>>,
-) {
-    let candidate = |verdict| Candidate {
-        rule,
-        entry,
-        rank: Rank::new(rule, entry, labels),
-        matched: matched(rule, entry, labels),
-        verdict,
-    };
-    match lost {
-        None => matching.push(candidate(Verdict::Won(None))),
-        Some(lost) => near.push(candidate(Verdict::Lost(lost))),
+    /// An Assignment, by its number, that matches, or else why it does not.
+    fn candidate<'a>(
+        &'a self,
+        (number, rule): (usize, &'a Rule),
+        entry: Option<usize>,
+        lost: Option<Lost<'a>>,
+        labels: &'a Labels,
+    ) -> Candidate<'a> {
+        Candidate {
+            rule,
+            entry,
+            place: self.place(number, entry),
+            rank: Rank::new(rule, entry, labels),
+            matched: matched(rule, entry, labels),
+            verdict: lost.map_or(Verdict::Won(None), Verdict::Lost),
+        }
+    }
+
+    fn profiles<'a>(&'a self, rule: &'a Rule, labels: &Labels) -> Vec<ProfileCandidate<'a>> {
+        let chosen = rule.choose(labels);
+        let candidate = |choice: &'a Choice| ProfileCandidate {
+            profile: &choice.binding.profile,
+            place: self.profile_place(&choice.binding.profile),
+            requires: &choice.requires,
+            differing: choice.differing(labels).collect(),
+            is_chosen: chosen.is_some_and(|chosen| std::ptr::eq(chosen, choice)),
+        };
+        rule.choices.iter().map(candidate).collect()
     }
 }
 
@@ -377,15 +397,4 @@ fn matched<'a>(
     let mut all: Vec<(&str, &str)> = listed.chain(selected).collect();
     all.dedup();
     all
-}
-
-fn profiles<'a>(rule: &'a Rule, labels: &'a Labels) -> Vec<ProfileCandidate<'a>> {
-    let chosen = rule.choose(labels);
-    let candidate = |choice: &'a Choice| ProfileCandidate {
-        profile: &choice.binding.profile,
-        requires: &choice.requires,
-        differing: choice.differing(labels).collect(),
-        is_chosen: chosen.is_some_and(|chosen| std::ptr::eq(chosen, choice)),
-    };
-    rule.choices.iter().map(candidate).collect()
 }

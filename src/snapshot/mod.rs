@@ -5,6 +5,7 @@ mod config;
 mod crowd;
 mod explain;
 mod index;
+mod place;
 mod recipe;
 mod rule;
 mod values;
@@ -23,6 +24,7 @@ pub use config::{Body, Config, ConfigDir, Link, Rendering, Scope, Text, is_scrip
 pub use explain::{
     Candidate, Explanation, FailedKey, Lost, MAX_NEAR_MISSES, ProfileCandidate, Rank, Step, Verdict,
 };
+pub use place::{Place, RulePlaces};
 pub use recipe::Recipe;
 pub use rule::{Binding, Choice, ConfigName, Outfit, Rule, SelectorValues, Shared, Tier};
 
@@ -41,6 +43,8 @@ struct Contents {
     profiles: usize,
     listed: Vec<ListedProfile>,
     rules: Vec<Rule>,
+    /// Where each of the rules stands; beside them, since no request looks at it.
+    places: Vec<RulePlaces>,
     index: Index,
     configs: HashMap<ConfigId, Arc<Config>>,
     directories: HashMap<ConfigId, Arc<ConfigDir>>,
@@ -58,8 +62,8 @@ pub struct ListedProfile {
     pub has_script: bool,
     /// The names of its configs.
     pub configs: Vec<String>,
-    /// The file that it stands in.
-    pub path: String,
+    /// Where it stands.
+    pub place: Place,
     /// The values that its templates write and that it has none for, or none that can be printed: an Assignment has to.
     pub needs: BTreeSet<Vec<String>>,
 }
@@ -144,6 +148,7 @@ impl Snapshot {
                 profiles,
                 listed: Vec::new(),
                 rules,
+                places: Vec::new(),
                 index,
                 configs,
                 directories,
@@ -173,6 +178,22 @@ impl Snapshot {
     pub fn with_listed_profiles(mut self, listed: Vec<ListedProfile>) -> Self {
         let contents = Arc::get_mut(&mut self.contents);
         contents.expect("nobody shares what was just made").listed = listed;
+        self
+    }
+
+    /// The same snapshot, with where each of its Assignments stands, in the order of [`Self::rules`].
+    ///
+    /// # Panics
+    /// When the snapshot is shared already, or when there are more or fewer places than Assignments.
+    #[must_use]
+    pub fn with_places(mut self, places: Vec<RulePlaces>) -> Self {
+        let contents = Arc::get_mut(&mut self.contents).expect("nobody shares what was just made");
+        assert_eq!(
+            places.len(),
+            contents.rules.len(),
+            "each Assignment stands somewhere"
+        );
+        contents.places = places;
         self
     }
 
@@ -233,6 +254,21 @@ impl Snapshot {
     #[must_use]
     pub fn rules(&self) -> &[Rule] {
         &self.contents.rules
+    }
+
+    /// Where an Assignment stands, or an entry of its `machines`, each by its number; `None` for a snapshot that was not made
+    /// of files.
+    #[must_use]
+    pub fn place(&self, rule: usize, entry: Option<usize>) -> Option<Place> {
+        self.contents.places.get(rule)?.place(entry)
+    }
+
+    /// Where the Profile of this name stands.
+    #[must_use]
+    pub fn profile_place(&self, name: &str) -> Option<&Place> {
+        let listed = &self.contents.listed;
+        let found = listed.binary_search_by(|one| one.name.as_str().cmp(name));
+        Some(&listed.get(found.ok()?)?.place)
     }
 
     /// The Assignments that name this identity value (in normal form), by `machines` or in their selectors: one for each

@@ -23,6 +23,7 @@ mod lint;
 mod log;
 mod manifest_cache;
 mod ops;
+mod places;
 mod poll;
 mod ranking;
 mod restart;

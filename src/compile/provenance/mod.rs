@@ -1,4 +1,4 @@
-//! Where things stand: the Assignments and Profiles of an explanation, and every merged value.
+//! Where things come from: the Profile of a winner, and every merged value.
 
 mod layered;
 
@@ -10,32 +10,19 @@ use crate::manifest::{
     Assignment, FileRef, Locator, Manifests, Origin, Part, Profile, ProfileChoice, Step,
     read_values_file,
 };
-use crate::snapshot::Explanation;
+use crate::snapshot::{Explanation, Place};
 use crate::tree::{RepoPath, Tree};
 
 use super::Options;
 use layered::{Node, Origins};
 
-/// The places of everything that an explanation names.
+/// Where everything comes from that the winner gives the machine. Where the candidates themselves stand, the snapshot knows.
 #[derive(Debug)]
 pub struct Provenance {
-    /// Of each candidate, in their order.
-    pub candidates: Vec<Option<Place>>,
-    /// Of each Profile that the winner may mean, in their order.
-    pub profiles: Vec<Option<Place>>,
     /// How the winner says which Profile.
     pub choice: Option<Chosen>,
     /// The merged values of the machine, sorted by path.
     pub values: Vec<Sourced>,
-}
-
-/// A line of a file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
-    /// The file.
-    pub path: RepoPath,
-    /// The line, from 1.
-    pub line: usize,
 }
 
 /// How an Assignment says which Profile.
@@ -109,7 +96,7 @@ impl Layer {
     }
 }
 
-/// Finds the places of an explanation of this tree's snapshot.
+/// Finds the sources of an explanation of this tree's snapshot.
 #[must_use]
 pub fn provenance(
     tree: &Tree,
@@ -123,18 +110,6 @@ pub fn provenance(
         options,
         locator: Locator::new(tree, options.budget),
     };
-    let candidates = explanation.candidates.iter();
-    let candidates = candidates.map(|one| {
-        let assignment = finder.assignment(&one.rule.name)?;
-        Some(match one.entry {
-            Some(entry) => {
-                finder.place(&assignment.origin, &machine_steps(entry, &[]), Part::Value)
-            }
-            None => finder.of_name(&assignment.origin),
-        })
-    });
-    let profiles = explanation.profiles.iter();
-    let profiles = profiles.map(|one| Some(finder.of_name(&finder.profile(one.profile)?.origin)));
     let winner = explanation
         .candidates
         .first()
@@ -144,8 +119,6 @@ pub fn provenance(
     let profile = chosen.and_then(|one| finder.profile(one.profile));
     let entry = winner.and_then(|one| one.entry);
     Provenance {
-        candidates: candidates.collect(),
-        profiles: profiles.collect(),
         choice: assignment.map(|assignment| finder.choice(assignment)),
         values: profile.zip(assignment).map_or_else(Vec::new, |(p, a)| {
             let mut root = Node::root();
@@ -180,10 +153,6 @@ impl<'a> Finder<'a> {
         let all = &self.manifests.profiles;
         let at = all.binary_search_by(|one| one.name.as_str().cmp(name));
         all.get(at.ok()?)
-    }
-
-    fn of_name(&self, origin: &Origin) -> Place {
-        self.place(origin, &["metadata".into(), "name".into()], Part::Key)
     }
 
     fn place(&self, origin: &Origin, steps: &[Step], part: Part) -> Place {

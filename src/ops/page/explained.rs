@@ -194,7 +194,7 @@ fn candidate(
         li.won[has_won] {
             div {
                 span.name { (prose(&crate::explain::name(one))) } " "
-                @if let Some(place) = place::of_candidate(view, snapshot, one) { (place) }
+                @if let Some(at) = &one.place { (place::place(view, snapshot, at)) }
             }
             div.more { (crate::explain::standing(one)) }
             p { (prose(&report.verdict(one))) }
@@ -214,7 +214,7 @@ fn profiles(
             li.won[one.is_chosen] {
                 div {
                     span.name { (one.profile) } " "
-                    @if let Some(place) = place::of_profile_named(view, snapshot, one.profile) { (place) }
+                    @if let Some(at) = one.place { (place::place(view, snapshot, at)) }
                 }
                 p { (report.suitability(one)) }
             }

@@ -82,12 +82,11 @@ fn row(
     let shown = named.len().min(*left);
     *left -= shown;
     let seen = lately.by_profile.get(&profile.name).copied().unwrap_or(0);
-    let snapshot = view.publication.snapshot.as_deref();
     html! {
         tr data-key={ "profile " (profile.name) } {
             th scope="row" data-label="Profile" {
                 span.name { (profile.name) }
-                @if let Some(snapshot) = snapshot { " " (place::of_profile(view, snapshot, profile)) }
+                @if let Some(place) = place::of_profile(view, &profile.name) { " " (place) }
             }
             td data-label="Assignments" {
                 @if shown == 0 {

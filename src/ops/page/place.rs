@@ -3,15 +3,16 @@
 use maud::{Markup, html};
 
 use super::View;
-use crate::snapshot::{Candidate, ListedProfile, Snapshot};
+use crate::snapshot::{Place, Snapshot};
 
 /// `assignments/lab.yaml:12`, which leads there where somebody has said how.
-pub(super) fn place(view: &View<'_>, snapshot: &Snapshot, path: &str, line: usize) -> Markup {
+pub(super) fn place(view: &View<'_>, snapshot: &Snapshot, place: &Place) -> Markup {
+    let Place { path, line } = place;
     let text = format!("{path}:{line}");
     let revision = snapshot.revision().as_str();
     let url = view.sources.source_url.as_ref();
     html! {
-        @match url.map(|url| url.of(revision, path, line)) {
+        @match url.map(|url| url.of(revision, path.as_str(), *line)) {
             Some(url) => a.place href=(url) rel="noreferrer" { (text) },
             None => span.place { (text) },
         }
@@ -22,31 +23,12 @@ pub(super) fn place(view: &View<'_>, snapshot: &Snapshot, path: &str, line: usiz
 pub(super) fn of_assignment(view: &View<'_>, name: &str) -> Option<Markup> {
     let snapshot = view.publication.snapshot.as_deref()?;
     let rules = snapshot.rules();
-    let _number = rules.binary_search_by(|rule| (*rule.name).cmp(name)).ok()?;
-    None
-}
-
-/// Where a Profile stands.
-pub(super) fn of_profile(view: &View<'_>, snapshot: &Snapshot, profile: &ListedProfile) -> Markup {
-    place(view, snapshot, &profile.path, 1)
+    let number = rules.binary_search_by(|rule| (*rule.name).cmp(name)).ok()?;
+    Some(place(view, snapshot, &snapshot.place(number, None)?))
 }
 
 /// Where the Profile of this name stands, if it is there.
-pub(super) fn of_profile_named(
-    view: &View<'_>,
-    snapshot: &Snapshot,
-    name: &str,
-) -> Option<Markup> {
-    let all = snapshot.listed_profiles();
-    let number = all.binary_search_by(|one| (*one.name).cmp(name)).ok()?;
-    Some(of_profile(view, snapshot, all.get(number)?))
-}
-
-/// Where a candidate stands: its entry in `machines`, else the Assignment.
-pub(super) fn of_candidate(
-    view: &View<'_>,
-    _snapshot: &Snapshot,
-    one: &Candidate<'_>,
-) -> Option<Markup> {
-    of_assignment(view, &one.rule.name)
+pub(super) fn of_profile(view: &View<'_>, name: &str) -> Option<Markup> {
+    let snapshot = view.publication.snapshot.as_deref()?;
+    Some(place(view, snapshot, snapshot.profile_place(name)?))
 }

@@ -3,7 +3,7 @@
 use gitboot::explain::Report;
 use gitboot::label::{FixedLabels, Labels};
 use gitboot::render::BaseUrl;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{GOOD, run, source_tree};
 use crate::support::fixture::{golden, snapshot};
@@ -282,9 +282,18 @@ fn a_snapshot_explains_without_its_files() {
     assert_eq!(said["assignment"], "rack");
     assert_eq!(said["dropped"][0]["reason"], "malformed_uuid");
     assert_eq!(said["candidates"][0]["machine"], "x1");
-    assert_eq!(said["candidates"][0]["path"], Value::Null);
+    let candidate = &said["candidates"][0];
+    assert_eq!(
+        (&candidate["path"], &candidate["line"]),
+        (&json!("good.yaml"), &json!(16))
+    );
+    assert_eq!(said["values"], json!([]));
     assert_eq!(said["configs"][0]["name"], "motd");
-    assert!(report.text().contains("\n  1. `rack`, machine `x1`\n"));
+    assert!(
+        report
+            .text()
+            .contains("\n  1. `rack`, machine `x1` (good.yaml:16)\n")
+    );
 }
 
 #[test]

@@ -79,7 +79,7 @@ fn nothing_is_listed_as_nothing() {
     assert_eq!(list(&["machines", "--format=json"]), "[\n]\n");
     assert_eq!(
         list(&["machines"]),
-        "NAME  ASSIGNMENT  PROFILE  FILE  IDENTITIES\n"
+        "NAME  ASSIGNMENT  PROFILE  WHERE  IDENTITIES\n"
     );
     let what = run_in(repo.path(), &["list", "everything"], &[]);
     assert_eq!((what.code, what.stdout.as_str()), (Some(64), ""));

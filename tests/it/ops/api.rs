@@ -1,5 +1,7 @@
 //! `/api/…`.
 
+use std::fmt::Write as _;
+
 use serde_json::{Value, json};
 
 use super::{FLEET, Site, send};
@@ -11,15 +13,75 @@ fn profiles_and_assignments_are_lists() {
     let site = Site::published(FLEET, &[]);
     let profile = json!({
         "name": "disk", "labels": {"os": "none"}, "script": true, "configs": ["motd"], "assignments": 2,
-        "path": "all.yaml",
+        "path": "all.yaml", "line": 3,
     });
     assert_eq!(site.json("/api/profiles"), json!([profile]));
     let assignments = json!([
-        {"name": "racks", "tier": "named", "priority": 0, "profiles": ["disk"], "selectors": {}, "machines": 2},
+        {"name": "racks", "tier": "named", "priority": 0, "profiles": ["disk"], "selectors": {}, "machines": 2,
+         "path": "all.yaml", "line": 12},
         {"name": "site-x", "tier": "class", "priority": 0, "profiles": ["disk"], "selectors": {"site": ["x"]},
-         "machines": 0},
+         "machines": 0, "path": "all.yaml", "line": 19},
     ]);
     assert_eq!(site.json("/api/assignments"), assignments);
+}
+
+#[test]
+fn long_lists_come_in_pages() {
+    const ASSIGNMENTS: usize = 2_345;
+    let mut text = FLEET.to_owned();
+    for number in 0..ASSIGNMENTS {
+        let _ = write!(
+            text,
+            "---\napiVersion: gitboot.dev/v1alpha1\nkind: Assignment\nmetadata: {{name: a-{number:04}}}\n\
+             spec: {{profile: disk, subjectSelectors: {{serial: X{number}}}}}\n"
+        );
+    }
+    let site = Site::published(&text, &[]);
+    let total = ASSIGNMENTS + 2;
+    let mut names = Vec::new();
+    let mut target = "/api/assignments".to_owned();
+    let mut pages = Vec::new();
+    loop {
+        let answer = site.get(&target);
+        assert_eq!(answer.status, 200, "{answer:?}");
+        assert_eq!(answer.header("x-total-count"), Some(&*total.to_string()));
+        let page: Vec<Value> = serde_json::from_slice(&answer.body).unwrap();
+        pages.push(page.len());
+        names.extend(
+            page.iter()
+                .map(|one| one["name"].as_str().unwrap().to_owned()),
+        );
+        let Some(link) = answer.header("link") else {
+            break;
+        };
+        let (next, relation) = link.split_once(">; ").unwrap();
+        assert_eq!(relation, "rel=\"next\"");
+        next.trim_start_matches('<').clone_into(&mut target);
+    }
+    assert_eq!(pages, [1000, 1000, 347]);
+    assert!(names.is_sorted(), "{names:?}");
+    assert_eq!(names.len(), total);
+
+    let few = site.json("/api/assignments?limit=2&after=a-0%30%301");
+    let names: Vec<_> = few
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| &one["name"])
+        .collect();
+    assert_eq!(names, ["a-0002", "a-0003"]);
+    let last = site.get("/api/assignments?limit=1&after=site-w");
+    assert_eq!((last.header("link"), last.status), (None, 200));
+    assert_eq!(site.json("/api/profiles?limit=1&after=disk"), json!([]));
+    for wrong in ["limit=0", "limit=x", "limit=-1", "limit="] {
+        assert_eq!(
+            site.get(&format!("/api/assignments?{wrong}")).status,
+            400,
+            "{wrong}"
+        );
+    }
+    let all = site.get("/api/assignments?limit=1000000000");
+    assert_eq!(all.header("link"), None);
 }
 
 #[test]
@@ -46,6 +108,14 @@ fn explain_tells_what_the_command_tells() {
         })
         .collect();
     assert_eq!(reasons, [("racks", "won"), ("site-x", "outranked")]);
+    let places = |list: &str| -> Vec<_> {
+        let all = told[list].as_array().unwrap().iter();
+        all.map(|one| (one["path"].as_str().unwrap(), one["line"].as_u64().unwrap()))
+            .collect()
+    };
+    // An entry of `machines` stands on its own line, and all of these stand on one.
+    assert_eq!(places("candidates"), [("all.yaml", 15), ("all.yaml", 19)]);
+    assert_eq!(places("profiles"), [("all.yaml", 3)]);
     let url = told["configs"][0]["url"].as_str().unwrap();
     assert!(url.starts_with("http://boot.example/config/"), "{url}");
     assert!(told["script"].as_str().unwrap().contains(url));
