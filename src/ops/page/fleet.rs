@@ -11,7 +11,7 @@ use super::place;
 use crate::snapshot::{ListedProfile, Rule, Snapshot};
 
 /// How many Profiles are shown: more than most sites have, and some screenfuls.
-const MAX_PROFILES: usize = 100;
+const MAX_PROFILES: usize = 50;
 
 /// How many Assignments of one Profile are named.
 const MAX_NAMED: usize = 20;

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use maud::{Markup, html};
 
 use super::View;
+use super::machines::Lately;
 use super::time::ago;
 use crate::ops::status::wall;
 use crate::publish::{Failure, Moment, Outcome, Publication, Refusal};
@@ -145,7 +146,7 @@ pub(super) struct Signs {
 }
 
 /// The top of the page.
-pub(super) fn banner(view: &View<'_>, health: Health) -> Markup {
+pub(super) fn banner(view: &View<'_>, health: Health, lately: &Lately) -> Markup {
     let Publication {
         snapshot,
         published_at,
@@ -182,6 +183,10 @@ pub(super) fn banner(view: &View<'_>, health: Health) -> Markup {
                 @if let Some(last) = last_check { dd.more { "checked " (ago(last.at.wall, now)) } }
             }
             (counts(snapshot.map(Snapshot::counts).unwrap_or_default(), view.publication.warnings))
+            div.count { dt { a href="#seen" { "Seen" } } dd { (grouped(lately.in_all)) } }
+            @if lately.unassigned_in_all > 0 {
+                div.count { dt { a href="#unassigned" { "Unassigned" } } dd { (grouped(lately.unassigned_in_all)) } }
+            }
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::observe::{Crowds, Machine};
 use crate::snapshot::{NoMatch, Snapshot};
 
 /// How many machines are shown as seen lately: what fits some screens, and is read.
-const MAX_SEEN: usize = 50;
+const MAX_SEEN: usize = 30;
 
 /// How many machines are shown with an Assignment to copy; each is as long as what it said.
 const MAX_UNASSIGNED: usize = 20;
@@ -32,8 +32,8 @@ pub(super) struct Lately {
     recent: Vec<Machine>,
     /// The last of those that no Assignment selects now.
     unassigned: Vec<Machine>,
-    unassigned_in_all: usize,
-    in_all: usize,
+    pub(super) unassigned_in_all: usize,
+    pub(super) in_all: usize,
     forgotten: u64,
     /// How many were given each Profile.
     pub(super) by_profile: HashMap<String, usize>,
@@ -229,14 +229,21 @@ fn row(view: &View<'_>, machine: &Machine) -> Markup {
     }
 }
 
+/// The labels that people call a machine by, the best one first.
+const NAMES: [&str; 5] = ["hostname", "serial", "mac", "uuid", "asset"];
+
+/// The label that people call this machine by, if its Assignment has no name for it.
+fn naming(machine: &Machine) -> Option<&(String, String)> {
+    let of = |key: &str| machine.labels.iter().find(|(known, _)| known == key);
+    if machine.machine.is_some() {
+        return None;
+    }
+    NAMES.into_iter().find_map(of)
+}
+
 /// What people call the machine, leading to why it gets what it gets.
 pub(super) fn link(machine: &Machine) -> Markup {
-    let of = |key: &str| {
-        let mut labels = machine.labels.iter();
-        labels.find(|(known, _)| known == key)
-    };
-    let label = ["hostname", "serial", "mac", "uuid", "asset"];
-    let label = label.into_iter().find_map(of).map(|(_, value)| value);
+    let label = naming(machine).map(|(_, value)| value);
     let name = machine.machine.as_ref().or(label);
     html! {
         a.machine href={ "/explain?" (query(machine)) } {
@@ -248,13 +255,16 @@ pub(super) fn link(machine: &Machine) -> Markup {
     }
 }
 
-/// The first of its labels, those that tell it from others before all.
+/// The first of its other labels, those that tell it from others before all.
 fn said(machine: &Machine) -> Markup {
-    let shown = machine.labels.iter().take(MAX_LABELS);
+    let name = naming(machine);
+    let others = machine.labels.iter().filter(|label| Some(*label) != name);
+    let more = others.clone().count().checked_sub(MAX_LABELS);
+    let shown = others.take(MAX_LABELS);
     html! {
         span.labels {
             @for (key, value) in shown { (label(key, value)) " " }
-            @if let Some(more @ 1..) = machine.labels.len().checked_sub(MAX_LABELS) {
+            @if let Some(more @ 1..) = more {
                 span.more { "+" (more) }
             }
         }

@@ -85,14 +85,14 @@ pub(super) fn front(view: &View<'_>) -> Reply {
         Outcome::Restored | Outcome::Published | Outcome::Refused(_) => None,
     });
     let main = html! {
-        (health::banner(view, health))
+        (health::banner(view, health, &lately))
         @if let Some(failure) = failure {
             (health::failed(failure, publication.failing_since, view))
         }
         @if let Some(refusal) = publication.refused.as_deref() { (health::refused(refusal)) }
         (machines::unassigned(view, &lately))
-        (machines::seen(view, &lately))
         (fleet::by_profile(view, &lately))
+        (machines::seen(view, &lately))
     };
     Page {
         is_live: true,

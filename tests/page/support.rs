@@ -1,0 +1,10 @@
+//! What the integration tests have already: repositories made with the real git, the real binary, and a client that
+//! sends exact bytes.
+#![allow(dead_code, reason = "the integration tests use the rest")]
+
+#[path = "../it/support/git.rs"]
+pub(crate) mod git;
+#[path = "../it/support/http.rs"]
+pub(crate) mod http;
+#[path = "../it/support/process.rs"]
+pub(crate) mod process;
