@@ -8,9 +8,9 @@ use ::http::{Method, StatusCode};
 use bytes::Bytes;
 
 use super::gate::Gate;
+use super::page::{self, Filled, View};
 use super::reply::Reply;
 use super::route::Route;
-use super::page::{self, Filled, View};
 use super::{Settings, Sources, explain, file, hook, lists, machines, metrics, status};
 use crate::observe::Register;
 use crate::publish::{Moment, Publication};
@@ -91,7 +91,11 @@ impl Desk {
         }
         if !matches!(head.method, Method::GET | Method::HEAD) {
             let is_form = self.is_form(head);
-            let allow = if is_form { "GET, HEAD, POST" } else { "GET, HEAD" };
+            let allow = if is_form {
+                "GET, HEAD, POST"
+            } else {
+                "GET, HEAD"
+            };
             return Reply::method_not_allowed(allow);
         }
         if route.is_private() && !self.gate.admits(&head.headers) {

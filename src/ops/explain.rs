@@ -37,10 +37,7 @@ pub(super) fn document(publication: &Publication, query: &str, sources: &Sources
 }
 
 /// The labels as a machine's request would have them, and what of them would be absent.
-pub(super) fn asked(
-    query: &str,
-    sources: &Sources,
-) -> Result<(Labels, Vec<Dropped>), LabelError> {
+pub(super) fn asked(query: &str, sources: &Sources) -> Result<(Labels, Vec<Dropped>), LabelError> {
     let fixed = &sources.fixed_labels;
     let labels = Labels::parse(query, fixed)?;
     let mut bytes = Vec::new();

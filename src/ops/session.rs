@@ -1,5 +1,6 @@
 //! Who has shown the token in a form: a cookie that is not the token, holds for some hours, and ends with the token.
 
+use std::fmt::Write as _;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ::http::HeaderMap;
@@ -23,7 +24,8 @@ pub(super) fn begin(token: &[u8], now: SystemTime) -> String {
     let tag = hook::tag(token, message(until).as_bytes()).finalize();
     let mut hex = String::new();
     for byte in tag.into_bytes() {
-        hex.push_str(&format!("{byte:02x}"));
+        // Writing into a string cannot fail.
+        let _ = write!(hex, "{byte:02x}");
     }
     line(&format!("{until}.{hex}"), LIFETIME)
 }

@@ -141,10 +141,7 @@ mod tests {
             ("https://GitHub.com/acme/boot", Some(hub)),
             ("git@github.com:acme/boot.git", Some(hub)),
             ("ssh://git@github.com:22/acme/boot.git/", Some(hub)),
-            (
-                "https://gitlab.acme.example/ops/metal/boot.git",
-                Some(lab),
-            ),
+            ("https://gitlab.acme.example/ops/metal/boot.git", Some(lab)),
             ("git@gitlab.acme.example:ops/metal/boot.git", Some(lab)),
             (
                 "http://gitlab.lab:8080/ops/boot",

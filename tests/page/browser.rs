@@ -135,7 +135,11 @@ impl Browser {
         let all = all.as_array().unwrap().iter();
         all.filter_map(|one| serde_json::from_str(one["message"].as_str()?).ok())
             .filter(|one: &Value| one["message"]["method"] == "Network.requestWillBeSent")
-            .filter_map(|one| one["message"]["params"]["request"]["url"].as_str().map(str::to_owned))
+            .filter_map(|one| {
+                one["message"]["params"]["request"]["url"]
+                    .as_str()
+                    .map(str::to_owned)
+            })
             .filter(|url| !url.starts_with("data:"))
             .collect()
     }
@@ -148,7 +152,10 @@ impl Browser {
     }
 
     fn devtools(&self, command: &str, parameters: &Value) {
-        self.post("goog/cdp/execute", &json!({"cmd": command, "params": parameters}));
+        self.post(
+            "goog/cdp/execute",
+            &json!({"cmd": command, "params": parameters}),
+        );
     }
 
     fn post(&self, path: &str, body: &Value) -> Value {

@@ -31,14 +31,24 @@ fn encoded(text: &str) -> String {
 fn owns_nothing(browser: &Browser, where_: &str) {
     assert!(!browser.has_dialog(), "{where_}");
     assert_eq!(browser.complaints(), Vec::<String>::new(), "{where_}");
-    for selector in ["main script", "main style", "img", "iframe", "b", "main svg:not(.sign)", "base", "object"] {
+    for selector in [
+        "main script",
+        "main style",
+        "img",
+        "iframe",
+        "b",
+        "main svg:not(.sign)",
+        "base",
+        "object",
+    ] {
         assert_eq!(browser.count(selector), 0, "{selector} at {where_}");
     }
     assert_eq!(browser.count("script"), 1, "{where_}");
     let odd = "return [...document.querySelectorAll('*')].filter(e => [...e.attributes].some(a => a.name.startsWith('on') \
                || (a.name === 'href' && !/^(https?:|\\/|#|data:image\\/svg)/.test(a.value)) || a.name === 'style')).length";
     assert_eq!(browser.eval(odd), 0, "{where_}");
-    let invisible = "return /[\\u202a-\\u202e\\u2066-\\u2069\\u200b]/.test(document.documentElement.outerHTML)";
+    let invisible =
+        "return /[\\u202a-\\u202e\\u2066-\\u2069\\u200b]/.test(document.documentElement.outerHTML)";
     assert_eq!(browser.eval(invisible), false, "{where_}");
 }
 
@@ -48,7 +58,9 @@ fn labels_own_nothing() {
     let site = Site::start(&manifests, &[]);
     for (number, payload) in PAYLOADS.iter().enumerate() {
         let value = encoded(payload);
-        let query = format!("mac=52:54:00:00:01:0{number}&serial={value}&hostname={value}&asset={value}&{value}={value}");
+        let query = format!(
+            "mac=52:54:00:00:01:0{number}&serial={value}&hostname={value}&asset={value}&{value}={value}"
+        );
         assert_eq!(site.ask(&query), 404);
         let named = format!("mac=52:54:00:00:00:01&serial={value}");
         assert_eq!(site.ask(&named), 200);
@@ -56,10 +68,16 @@ fn labels_own_nothing() {
     let browser = Browser::open(DESK);
     browser.go(&site.url("/"));
     owns_nothing(&browser, "/");
-    assert_eq!(browser.count(".cards > li"), u64::try_from(PAYLOADS.len()).unwrap());
+    assert_eq!(
+        browser.count(".cards > li"),
+        u64::try_from(PAYLOADS.len()).unwrap()
+    );
     let page = browser.text("main");
     assert!(page.contains("<img src=x onerror=alert(3)>"), "{page}");
-    assert!(page.contains("SN⟨U+202E⟩tpircs⟨U+2066⟩⟨U+200B⟩42"), "{page}");
+    assert!(
+        page.contains("SN⟨U+202E⟩tpircs⟨U+2066⟩⟨U+200B⟩42"),
+        "{page}"
+    );
     for payload in PAYLOADS {
         let value = encoded(payload);
         for path in [
@@ -83,8 +101,14 @@ fn labels_own_nothing() {
 fn manifests_own_nothing() {
     let odd = "'\"><img src=x onerror=alert(1)>'";
     let manifests = FLEET
-        .replace("metadata: {name: disk}", &format!("metadata: {{name: disk, labels: {{{odd}: {odd}}}}}"))
-        .replace("#!ipxe\\nexit\\n", "#!ipxe\\necho <img src=x onerror=alert(1)>\u{202e}\\nexit\\n")
+        .replace(
+            "metadata: {name: disk}",
+            &format!("metadata: {{name: disk, labels: {{{odd}: {odd}}}}}"),
+        )
+        .replace(
+            "#!ipxe\\nexit\\n",
+            "#!ipxe\\necho <img src=x onerror=alert(1)>\u{202e}\\nexit\\n",
+        )
         .replace("site: [x]", &format!("{odd}: [{odd}]"));
     let site = Site::start(&manifests, &[]);
     let browser = Browser::open(DESK);
@@ -92,7 +116,11 @@ fn manifests_own_nothing() {
         browser.go(&site.url(path));
         owns_nothing(&browser, path);
     }
-    assert!(browser.text("#script + pre").contains("<img src=x onerror=alert(1)>⟨U+202E⟩"));
+    assert!(
+        browser
+            .text("#script + pre")
+            .contains("<img src=x onerror=alert(1)>⟨U+202E⟩")
+    );
     site.push(&manifests.replace("profile: disk", "profile: '<img src=x onerror=alert(1)>'"));
     browser.go(&site.url("/"));
     browser.wait("document.getElementById('diagnostics')");
@@ -124,7 +152,11 @@ fn elsewhere_people_are_asked_for_the_token() {
     browser.wait("document.querySelector('.wrong')");
     browser.type_into("#token", "a long token\n");
     browser.wait("location.pathname === '/explain' && document.querySelector('#result')");
-    assert_eq!(browser.eval("return document.cookie"), "", "no script reads the cookie");
+    assert_eq!(
+        browser.eval("return document.cookie"),
+        "",
+        "no script reads the cookie"
+    );
     browser.go(&site.url("/"));
     assert_eq!(browser.text("h1"), "Healthy");
     browser.click(".leave button");

@@ -77,7 +77,10 @@ fn with_no_machine_and_with_five() {
     }
     assert_eq!(site.ask("mac=52:54:00:00:00:01"), 200);
     for number in 2..4 {
-        assert_eq!(site.ask(&format!("mac=52:54:00:00:00:0{number}&site=x")), 200);
+        assert_eq!(
+            site.ask(&format!("mac=52:54:00:00:00:0{number}&site=x")),
+            200
+        );
     }
     for number in 4..6 {
         let query = format!("mac=52:54:00:00:00:0{number}&serial=SN{number}&hostname=new-{number}");
@@ -94,9 +97,17 @@ fn with_no_machine_and_with_five() {
         assert_eq!(browser.count(".cards > li"), 2);
         can_be_read(&browser);
         let back = browser.eval("return getComputedStyle(document.body).backgroundColor");
-        let expected = if is_dark { "rgb(15, 19, 24)" } else { "rgb(245, 246, 248)" };
+        let expected = if is_dark {
+            "rgb(15, 19, 24)"
+        } else {
+            "rgb(245, 246, 248)"
+        };
         assert_eq!(back, expected);
-        for path in ["/explain?mac=52:54:00:00:00:01&site=x", "/explain?serial=SN9", "/search?q=SN4"] {
+        for path in [
+            "/explain?mac=52:54:00:00:00:01&site=x",
+            "/explain?serial=SN9",
+            "/search?q=SN4",
+        ] {
             looks_well(&browser, &site, path);
             can_be_read(&browser);
         }
@@ -108,7 +119,14 @@ fn with_ten_thousand_machines() {
     let site = Site::start(&fleet_of(10_000), &[]);
     site.ask_many(10_000);
     for number in 0..1000 {
-        assert_eq!(site.ask(&format!("mac=06:00:00:00:{:02x}:{:02x}", number >> 8, number & 255)), 404);
+        assert_eq!(
+            site.ask(&format!(
+                "mac=06:00:00:00:{:02x}:{:02x}",
+                number >> 8,
+                number & 255
+            )),
+            404
+        );
     }
     for eyes in [DESK, PHONE] {
         let browser = Browser::open(eyes);
@@ -136,8 +154,13 @@ fn without_scripts_everything_is_there() {
     assert_eq!(browser.count(".copy button"), 0, "scripts are off");
     assert!(!browser.text(".copy").contains("apiVersion"));
     browser.click(".copy summary");
-    assert!(browser.text(".copy").contains("serial: \"SN9\"") || browser.text(".copy").contains("SN9"));
+    assert!(
+        browser.text(".copy").contains("serial: \"SN9\"") || browser.text(".copy").contains("SN9")
+    );
     browser.type_into("#q", "mac=52:54:00:00:00:01\n");
     browser.wait("document.querySelector('h1').innerText.includes('by Assignment')");
-    assert_eq!(browser.text("h1"), "Profile disk, by Assignment racks, machine one");
+    assert_eq!(
+        browser.text("h1"),
+        "Profile disk, by Assignment racks, machine one"
+    );
 }

@@ -38,7 +38,13 @@ impl Site {
     pub(crate) fn start(manifests: &str, more: &[&str]) -> Self {
         let repo = Repository::with_files(&[("fleet/all.yaml", manifests)]);
         let url = format!("--repo={}", repo.path().display());
-        let mut args = vec!["serve", &url, "--listen=127.0.0.1:0", "--state-dir=none", "--interval=1s"];
+        let mut args = vec![
+            "serve",
+            &url,
+            "--listen=127.0.0.1:0",
+            "--state-dir=none",
+            "--interval=1s",
+        ];
         if !more.iter().any(|one| one.starts_with("--ops-listen")) {
             args.push("--ops-listen=127.0.0.1:0");
         }
@@ -89,7 +95,12 @@ pub(crate) fn fleet_of(count: usize) -> String {
         "---\napiVersion: gitboot.dev/v1alpha1\nkind: Assignment\nmetadata: {name: many}\nspec:\n  profile: disk\n  machines:\n",
     );
     for number in 0..count {
-        writeln!(text, "    - {{name: node-{number}, mac: '{}'}}", mac(number)).unwrap();
+        writeln!(
+            text,
+            "    - {{name: node-{number}, mac: '{}'}}",
+            mac(number)
+        )
+        .unwrap();
     }
     text
 }

@@ -164,3 +164,25 @@ fn in_full(one: &Diagnostic) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::Location;
+    use super::*;
+
+    #[test]
+    fn where_not_all_fit_errors_come_first() {
+        let at = Location::of_file(&RepoPath::parse("a.yaml").unwrap());
+        let warnings = (0..3)
+            .map(|number| Diagnostic::warning("doubt", at.clone(), format!("warning {number}")));
+        let error = Diagnostic::whole_tree("wrong", "an error".to_owned());
+        let all = Diagnostics::new(warnings.chain([error]).collect());
+        assert_eq!(first(&all, 4), human(&all));
+        assert_eq!(
+            first(&all, 2),
+            "error[wrong]: an error\n\na.yaml:1:1: warning[doubt]: warning 0\n\n\
+             and 2 more; `gitboot validate` shows all\nerror: 1 error and 3 warnings in 1 file\n"
+        );
+        assert_eq!(first(&Diagnostics::default(), 2), "");
+    }
+}

@@ -12,9 +12,7 @@ use crate::label::{Dropped, LabelError, Labels};
 use crate::observe::Machine;
 use crate::ops::explain::{asked, unsigned};
 use crate::ops::reply::Reply;
-use crate::snapshot::{
-    Candidate, Explanation, Lost, NoMatch, ProfileCandidate, Snapshot, Verdict,
-};
+use crate::snapshot::{Candidate, Explanation, Lost, NoMatch, ProfileCandidate, Snapshot, Verdict};
 
 /// How many machines with these identities are shown as seen.
 const MAX_SEEN: usize = 5;
@@ -38,7 +36,8 @@ pub(in crate::ops) fn explained(view: &View<'_>, query: &str) -> Reply {
             return sorry(view, query, StatusCode::BAD_REQUEST, why);
         }
         Err(LabelError::Repeated(_)) => {
-            let why = "A machine that says two things for one label gets 400; only mac may be repeated.";
+            let why =
+                "A machine that says two things for one label gets 400; only mac may be repeated.";
             return sorry(view, query, StatusCode::BAD_REQUEST, why);
         }
     };

@@ -80,7 +80,7 @@ impl Page {
                 a.brand href="/" { "gitboot" }
                 @if let Some(typed) = &self.typed {
                     search {
-                        form action="/search" method="get" role="search" {
+                        form action="/search" method="get" {
                             label.unseen for="q" { "Search machines by any label" }
                             input #q name="q" type="search" value=(typed) maxlength="4096" autocomplete="off"
                                 autocapitalize="off" spellcheck="false"

@@ -303,7 +303,12 @@ mod tests {
                 message,
             })
         };
-        let refusal = || Arc::new(Refusal::whole(Revision::new("bad"), "error[x]: y".to_owned()));
+        let refusal = || {
+            Arc::new(Refusal::whole(
+                Revision::new("bad"),
+                "error[x]: y".to_owned(),
+            ))
+        };
         let said = |publisher: &Publisher| word(&publisher.current(), none);
         assert_eq!(said(&publisher), (Level::Waiting, "Starting"));
         publisher.fail(failure(), Moment::now());
@@ -347,8 +352,12 @@ mod tests {
 
     #[test]
     fn counts_are_grouped() {
-        for (count, expected) in [(0, "0"), (999, "999"), (1000, "1,000"), (1_234_567, "1,234,567")]
-        {
+        for (count, expected) in [
+            (0, "0"),
+            (999, "999"),
+            (1000, "1,000"),
+            (1_234_567, "1,234,567"),
+        ] {
             assert_eq!(grouped(count), expected);
         }
     }

@@ -57,7 +57,11 @@ impl Lately {
         Self {
             recent: last(crowds, MAX_SEEN, |_| true).0,
             unassigned_in_all: unassigned.len(),
-            unassigned: unassigned.into_iter().take(MAX_UNASSIGNED).cloned().collect(),
+            unassigned: unassigned
+                .into_iter()
+                .take(MAX_UNASSIGNED)
+                .cloned()
+                .collect(),
             in_all: crowds.named.len() + crowds.others.len(),
             forgotten: crowds.forgotten,
             by_profile: by_profile.into_iter().map(own).collect(),
@@ -134,12 +138,7 @@ pub(super) fn unassigned(view: &View<'_>, lately: &Lately) -> Markup {
 }
 
 /// The Assignment to copy.
-pub(super) fn proposal(
-    snapshot: &Snapshot,
-    labels: &Labels,
-    key: &str,
-    is_open: bool,
-) -> Markup {
+pub(super) fn proposal(snapshot: &Snapshot, labels: &Labels, key: &str, is_open: bool) -> Markup {
     let Some(yaml) = suggest::assignment(snapshot, labels) else {
         return html! { p.more { "No Profile has a script yet, so there is nothing to assign." } };
     };

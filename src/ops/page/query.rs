@@ -37,7 +37,8 @@ pub(super) fn read(typed: &str) -> Wanted {
             return Wanted::Labels(vec![(identity.key().to_owned(), text.to_owned())]);
         }
     }
-    let is_url = text.starts_with("http://") || text.starts_with("https://") || text.starts_with('/');
+    let is_url =
+        text.starts_with("http://") || text.starts_with("https://") || text.starts_with('/');
     let query = text.split_once('?').filter(|_| is_url);
     let pairs = match query {
         Some((_, query)) => encoded_pairs(query),

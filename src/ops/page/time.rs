@@ -52,6 +52,10 @@ mod tests {
             ago(at, at + Duration::from_mins(3)).into_string(),
             "<time datetime=\"2023-11-14T22:13:20Z\" title=\"2023-11-14 22:13:20 UTC\">3 min ago</time>"
         );
-        assert!(ago(at + Duration::from_hours(1), at).into_string().contains("just now"));
+        assert!(
+            ago(at + Duration::from_hours(1), at)
+                .into_string()
+                .contains("just now")
+        );
     }
 }

@@ -4,6 +4,7 @@ mod access;
 mod api;
 mod hook;
 mod metrics;
+mod page;
 mod status;
 mod wait;
 
