@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use ::http::header::AUTHORIZATION;
 use ::http::request::Parts;
+use ::http::uri::PathAndQuery;
 use ::http::{Method, StatusCode};
 use bytes::Bytes;
 
@@ -133,8 +134,8 @@ impl Desk {
             return Reply::not_found().late();
         }
         if route.is_page() && self.gate.asks() {
-            let asked_for = head.uri.path_and_query();
-            return page::form(asked_for.map_or("/", |place| place.as_str()), false);
+            let asked_for = head.uri.path_and_query().map(PathAndQuery::as_str);
+            return page::form(asked_for.unwrap_or("/"), false);
         }
         Reply::not_found()
     }

@@ -36,7 +36,7 @@ pub(crate) struct Browser {
     driver: Child,
     address: SocketAddr,
     session: String,
-    _profile: TempDir,
+    profile: TempDir,
 }
 
 impl Browser {
@@ -61,9 +61,9 @@ impl Browser {
             driver,
             address: SocketAddr::from(([127, 0, 0, 1], port)),
             session: String::new(),
-            _profile: profile,
+            profile,
         };
-        let folder = browser._profile.path().display().to_string();
+        let folder = browser.profile.path().display().to_string();
         let session = browser.command("POST", "/session", &capabilities(eyes, &folder));
         browser.session = session["sessionId"].as_str().unwrap().to_owned();
         let scheme = if eyes.is_dark { "dark" } else { "light" };

@@ -130,7 +130,7 @@ fn a_search_leads_to_why_and_where() {
 
 #[test]
 fn a_server_that_is_gone_is_told() {
-    let mut site = Site::start(FLEET, &[]);
+    let site = Site::start(FLEET, &[]);
     let browser = Browser::open(DESK);
     browser.go(&site.url("/"));
     site.server.signal("KILL");
@@ -141,5 +141,4 @@ fn a_server_that_is_gone_is_told() {
             .starts_with("The server does not answer")
     );
     assert_eq!(browser.text("h1"), "Healthy", "what was known stays");
-    let _ = &mut site;
 }

@@ -141,11 +141,8 @@ fn free_name(snapshot: &Snapshot, labels: &Labels) -> String {
         return name;
     }
     // There are fewer Assignments than numbers.
-    let numbered = (2_usize..).map(|number| format!("{name}-{number}"));
-    numbered
-        .into_iter()
-        .find(|name| is_free(name))
-        .unwrap_or(name)
+    let mut numbered = (2_usize..).map(|number| format!("{name}-{number}"));
+    numbered.find(|name| is_free(name)).unwrap_or(name)
 }
 
 /// A text as a DNS-1123 label; empty where nothing of it can be one.
