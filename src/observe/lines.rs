@@ -223,7 +223,7 @@ impl<W: Write> Sink<W> {
 mod tests {
     use super::*;
     use std::sync::Mutex;
-    
+
     /// Holds what is written, each time after it got leave.
     struct Slow(Receiver<()>, Arc<Mutex<Vec<u8>>>);
 

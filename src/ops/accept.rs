@@ -16,9 +16,9 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 
-use super::{BUSY_COLLECT_INTERVAL, COLLECT_INTERVAL};
 use super::answer::{Asked, Body, Desk};
 use super::hook::MAX_BODY_BYTES;
+use super::{BUSY_COLLECT_INTERVAL, COLLECT_INTERVAL};
 
 /// The connections in all: some monitoring systems, some people, some forges.
 const MAX_CONNECTIONS: usize = 64;

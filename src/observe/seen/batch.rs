@@ -25,7 +25,7 @@ pub(super) const END: char = '\0';
 /// Where answers go in this process, once somebody collects them.
 static BATCHES: OnceLock<Sender<Batch>> = OnceLock::new();
 
-/// How many answers wait to be collected.
+/// How many answers were noted and not collected yet, be it that they wait or that their threads still keep them.
 static WAITING: AtomicUsize = AtomicUsize::new(0);
 
 /// How many answers could not be handed over.
@@ -48,6 +48,11 @@ pub(super) fn lost() -> u64 {
     LOST.load(Ordering::Relaxed)
 }
 
+/// Whether an answer was noted that is not collected yet.
+pub(super) fn is_any_waiting() -> bool {
+    WAITING.load(Ordering::Relaxed) > 0
+}
+
 /// Notes an answer to a machine that says who it is, if somebody collects that. Lock-free.
 pub(in crate::observe) fn note(event: &Answered<'_>) {
     let (Some(batches), Some(labels)) = (BATCHES.get(), event.labels) else {
@@ -55,6 +60,11 @@ pub(in crate::observe) fn note(event: &Answered<'_>) {
     };
     // A config without labels in its URL says nothing about who fetches it.
     if event.route == "config" && !says_who(labels) {
+        return;
+    }
+    if WAITING.fetch_add(1, Ordering::Relaxed) >= MAX_WAITING {
+        WAITING.fetch_sub(1, Ordering::Relaxed);
+        LOST.fetch_add(1, Ordering::Relaxed);
         return;
     }
     PENDING.with_borrow_mut(|pending| {
@@ -139,18 +149,13 @@ impl Batch {
     }
 
     fn send(&mut self, batches: &Sender<Self>) {
-        let count = self.answers.len();
-        let waiting = WAITING.fetch_add(count, Ordering::Relaxed);
         // The next one will be about as large.
         let next = Self {
-            answers: Vec::with_capacity(count),
+            answers: Vec::with_capacity(self.answers.len()),
             text: String::with_capacity(self.text.len()),
         };
-        let batch = mem::replace(self, next);
-        if waiting + count > MAX_WAITING || batches.send(batch).is_err() {
-            WAITING.fetch_sub(count, Ordering::Relaxed);
-            LOST.fetch_add(count as u64, Ordering::Relaxed);
-        }
+        // Whoever collects does so until the process ends.
+        let _ = batches.send(mem::replace(self, next));
     }
 
     /// Makes room for others; how many answers these are.

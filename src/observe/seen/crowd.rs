@@ -282,7 +282,68 @@ mod tests {
         assert_eq!((left, crowd.len()), (10, 100));
     }
 
+    /// The same with nothing to make it fast: everybody in one row.
+    struct Row {
+        limit: usize,
+        group_limit: usize,
+        members: Vec<(String, Group, Turn)>,
+        clock: u64,
+    }
+
+    impl Row {
+        fn see(&mut self, name: &str, client: IpAddr) {
+            self.clock += 1;
+            if let Some((_, _, turn)) = self.members.iter_mut().find(|(one, ..)| one == name) {
+                *turn = (true, self.clock);
+                return;
+            }
+            let group = Group::of(client);
+            let size = |group: Group| self.members.iter().filter(|one| one.1 == group).count();
+            let largest = self
+                .members
+                .iter()
+                .map(|one| (size(one.1), std::cmp::Reverse(one.1)));
+            let from = if size(group) >= self.group_limit {
+                Some(Some(group))
+            } else if self.members.len() >= self.limit {
+                let (size, std::cmp::Reverse(group)) = largest.max().unwrap();
+                Some(Some(group).filter(|_| size > (self.limit / FAIR_PART).max(1)))
+            } else {
+                None
+            };
+            if let Some(from) = from {
+                let may_go = |one: &&(String, Group, Turn)| from.is_none_or(|group| one.1 == group);
+                let first = self.members.iter().filter(may_go).min_by_key(|one| one.2);
+                let first = first.unwrap().0.clone();
+                self.members.retain(|one| one.0 != first);
+            }
+            self.members
+                .push((name.to_owned(), group, (false, self.clock)));
+        }
+
+        fn names(&self) -> BTreeSet<&str> {
+            self.members.iter().map(|one| one.0.as_str()).collect()
+        }
+    }
+
     proptest! {
+        #[test]
+        fn the_same_go_as_from_a_plain_row(
+            steps in proptest::collection::vec((0_u8..30, 0_u8..6), 0..200),
+            limit in 1_usize..12,
+            group_limit in 1_usize..6,
+        ) {
+            let mut crowd = Crowd::new(limit, group_limit);
+            let mut row = Row { limit, group_limit, members: Vec::new(), clock: 0 };
+            for (name, client) in steps {
+                let (name, client) = (name.to_string(), IpAddr::from([10, 0, 0, client]));
+                see(&mut crowd, &name, client);
+                row.see(&name, client);
+                let left: BTreeSet<&str> = names(&crowd).into_iter().collect();
+                prop_assert_eq!(left, row.names());
+            }
+        }
+
         #[test]
         fn the_books_agree(steps in proptest::collection::vec((0_u8..40, 0_u8..6, 0_u8..10), 0..300)) {
             let mut crowd = Crowd::new(16, 5);

@@ -10,7 +10,8 @@ mod crowd;
 use std::net::IpAddr;
 use std::sync::mpsc::Receiver;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
 
 use crate::label::Identity;
 use batch::{Batch, Record};
@@ -26,6 +27,13 @@ const MAX_STRANGERS: usize = 4096;
 
 /// How many of those one client may be: a rack row behind one translated address.
 const MAX_STRANGERS_PER_CLIENT: usize = 1024;
+
+/// How long somebody who asks waits for what threads still keep. They hand it over when they come to rest, a moment after
+/// the answer; in a storm there is always more.
+const PATIENCE: Duration = Duration::from_millis(20);
+
+/// How often it is looked at meanwhile.
+const LOOK_PAUSE: Duration = Duration::from_micros(100);
 
 /// A machine that was seen.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -123,7 +131,7 @@ impl Register {
     #[must_use]
     pub fn seen(&self, limit: usize) -> Seen {
         let mut book = self.book();
-        book.collect(SystemTime::now());
+        book.collect_all();
         Seen {
             named: book.named.iter().take(limit).map(Machine::of).collect(),
             others: book.others.iter().take(limit).map(Machine::of).collect(),
@@ -136,7 +144,7 @@ impl Register {
     #[must_use]
     pub fn counts(&self) -> (usize, usize) {
         let mut book = self.book();
-        book.collect(SystemTime::now());
+        book.collect_all();
         (book.named.len(), book.others.len())
     }
 
@@ -170,6 +178,18 @@ impl Book {
         taken
     }
 
+    /// The same, and what threads still keep: whoever was answered before somebody asks is seen.
+    fn collect_all(&mut self) {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            self.collect(SystemTime::now());
+            if !batch::is_any_waiting() || Instant::now() >= until {
+                return;
+            }
+            thread::sleep(LOOK_PAUSE);
+        }
+    }
+
     fn take(&mut self, record: Record<'_>, now: SystemTime) {
         let fields = record.fields();
         let stranger = stranger(fields.labels());
@@ -181,12 +201,11 @@ impl Book {
             &unnamed
         };
         if fields.named.is_empty() {
-            match self.others.see_again(stranger) {
-                Some(one) => one.note(record, now),
-                None => {
-                    let new = Sighting::first(record, now);
-                    self.others.take_in(stranger, record.client, new);
-                }
+            if let Some(one) = self.others.see_again(stranger) {
+                one.note(record, now);
+            } else {
+                let new = Sighting::first(record, now);
+                self.others.take_in(stranger, record.client, new);
             }
             return;
         }
