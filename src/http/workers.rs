@@ -7,6 +7,7 @@ use std::thread;
 
 use super::accept::{BootService, Door};
 use super::listen::Listener;
+use crate::observe;
 
 /// Serves these listeners on as many threads, each of which takes connections from all of them, until the door is closed and
 /// the last connection has ended.
@@ -25,6 +26,7 @@ pub fn spawn<S: BootService>(
         let (door, service) = (Arc::clone(door), service.clone());
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
+            .on_thread_park(observe::flush)
             .build()?;
         let serve = async move {
             for share in shares {
@@ -40,7 +42,11 @@ pub fn spawn<S: BootService>(
         };
         thread::Builder::new()
             .name(format!("http-{number}"))
-            .spawn(move || runtime.block_on(serve))?;
+            .spawn(move || {
+                observe::gather();
+                runtime.block_on(serve);
+                observe::flush();
+            })?;
     }
     Ok(())
 }

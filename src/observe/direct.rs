@@ -1,19 +1,26 @@
 //! The line of an answer, written without the machinery that all other lines go through: there is one for every boot, and in a
 //! boot storm it must not cost more than the answer. A test holds it to what that machinery writes.
 
+use std::cell::RefCell;
 use std::fmt::Write as _;
+use std::mem;
 use std::sync::OnceLock;
 use std::time::SystemTime;
 
 use super::lines::Lines;
-use super::{Answered, LogFormat, Printable};
+use super::{Answered, LogFormat, Printable, gathers};
 use crate::label::Identity;
 
-/// Room for a usual line, in bytes, so that it grows in one allocation.
-const LINE_BYTES: usize = 640;
+/// How many bytes of lines a thread sends at once when it does not come to rest: a few dozen lines.
+const MAX_BATCH_BYTES: usize = 16 << 10;
 
 /// Where these lines go in this process.
 static DIRECT: OnceLock<Direct> = OnceLock::new();
+
+thread_local! {
+    /// The lines that this thread has not sent yet.
+    static PENDING: RefCell<String> = const { RefCell::new(String::new()) };
+}
 
 /// The way to the thread that writes.
 #[derive(Debug)]
@@ -36,17 +43,35 @@ impl Direct {
 
     /// Sends one line.
     pub(super) fn answered(&self, event: &Answered<'_>) {
-        self.lines
-            .send(line(event, self.format, SystemTime::now()).into_bytes());
+        PENDING.with_borrow_mut(|pending| {
+            write_line(pending, event, self.format, SystemTime::now());
+            if pending.len() >= MAX_BATCH_BYTES || !gathers() {
+                self.send(pending);
+            }
+        });
+    }
+
+    fn send(&self, pending: &mut String) {
+        // The next ones will be about as many.
+        let next = String::with_capacity(pending.len());
+        let lines = mem::replace(pending, next);
+        self.lines.send(lines.into_bytes());
     }
 }
 
-/// The line of an event, with its end.
-pub(super) fn line(event: &Answered<'_>, format: LogFormat, now: SystemTime) -> String {
-    let mut line = Line {
-        text: String::with_capacity(LINE_BYTES),
-        format,
-    };
+/// Sends the lines that this thread keeps.
+pub(super) fn flush() {
+    let Some(direct) = Direct::get() else { return };
+    PENDING.with_borrow_mut(|pending| {
+        if !pending.is_empty() {
+            direct.send(pending);
+        }
+    });
+}
+
+/// Writes the line of an event, with its end.
+fn write_line(text: &mut String, event: &Answered<'_>, format: LogFormat, now: SystemTime) {
+    let mut line = Line { text, format };
     line.start(now);
     line.harmless("client", event.client, format == LogFormat::Json);
     line.text("route", Some(event.route));
@@ -68,16 +93,16 @@ pub(super) fn line(event: &Answered<'_>, format: LogFormat, now: SystemTime) -> 
     line.text("revision", event.revision);
     line.printable("detail", event.detail);
     line.number("micros", event.micros);
-    line.end()
+    line.end();
 }
 
 /// A line while it is put together.
-struct Line {
-    text: String,
+struct Line<'t> {
+    text: &'t mut String,
     format: LogFormat,
 }
 
-impl Line {
+impl Line<'_> {
     fn start(&mut self, now: SystemTime) {
         let time = humantime::format_rfc3339_micros(now);
         // Writing into a string cannot fail.
@@ -149,12 +174,11 @@ impl Line {
         };
     }
 
-    fn end(mut self) -> String {
+    fn end(self) {
         if self.format == LogFormat::Json {
             self.text.push('}');
         }
         self.text.push('\n');
-        self.text
     }
 }
 
@@ -242,7 +266,8 @@ mod tests {
                 micros,
             };
             for format in [LogFormat::Human, LogFormat::Json] {
-                let direct = line(&event, format, SystemTime::now());
+                let mut direct = String::new();
+                write_line(&mut direct, &event, format, SystemTime::now());
                 prop_assert_eq!(timeless(&direct), traced(&event, format));
             }
         }

@@ -2,14 +2,14 @@
 
 use std::io::{self, ErrorKind, Write};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, SendError, Sender, SyncSender, channel, sync_channel};
+use std::time::Duration;
 
 use tracing_subscriber::fmt::MakeWriter;
 
-/// How many lines may wait: a few seconds of a boot storm. More are lost, and counted.
-const MAX_WAITING: usize = 16_384;
+/// How many bytes of lines may wait: seconds of a boot storm, as a reader that is alive needs them. More are lost, and counted.
+const MAX_WAITING: usize = 16 << 20;
 
 /// The most bytes that are written at once: what a pipe holds.
 const MAX_BATCH: usize = 64 << 10;
@@ -21,11 +21,11 @@ const REST: Duration = Duration::from_millis(5);
 /// How long the end of the process waits for the last lines: longer than any reader that is alive takes.
 const FLUSH_TIME: Duration = Duration::from_secs(1);
 
-/// How often the end looks again whether there is room for its mark.
-const FLUSH_PAUSE: Duration = Duration::from_millis(10);
+/// What a message takes beside its lines, in bytes, so that many short ones are bounded, too.
+const MESSAGE_BYTES: usize = 64;
 
 enum Message {
-    Line(Vec<u8>),
+    Lines(Vec<u8>),
     /// Everything before this has been written.
     Mark(SyncSender<()>),
 }
@@ -33,8 +33,15 @@ enum Message {
 /// Where events write their lines.
 #[derive(Clone, Debug)]
 pub(super) struct Lines {
-    sender: SyncSender<Message>,
-    lost: Arc<AtomicU64>,
+    sender: Sender<Message>,
+    count: Arc<Count>,
+}
+
+#[derive(Debug, Default)]
+struct Count {
+    /// Of all lines that wait, in bytes.
+    waiting: AtomicUsize,
+    lost: AtomicU64,
 }
 
 impl Lines {
@@ -43,38 +50,56 @@ impl Lines {
         out: impl Write + Send + 'static,
         notice: impl Fn(u64) -> String + Send + 'static,
     ) -> io::Result<Self> {
-        let (sender, receiver) = sync_channel(MAX_WAITING);
-        let lost = Arc::new(AtomicU64::new(0));
-        let counter = Arc::clone(&lost);
+        let (sender, receiver) = channel();
+        let count = Arc::<Count>::default();
+        let counter = Arc::clone(&count);
         std::thread::Builder::new()
             .name("log".to_owned())
             .spawn(move || write_all(&receiver, out, &counter, notice))?;
-        Ok(Self { sender, lost })
+        Ok(Self { sender, count })
     }
 
-    /// Hands over one line, or counts it as lost.
-    pub(super) fn send(&self, line: Vec<u8>) {
-        if self.sender.try_send(Message::Line(line)).is_err() {
-            self.lost.fetch_add(1, Ordering::Relaxed);
-            super::metrics().lost_line();
+    /// Hands over lines, or counts them as lost.
+    pub(super) fn send(&self, lines: Vec<u8>) {
+        let weight = weight(&lines);
+        let waiting = self.count.waiting.fetch_add(weight, Ordering::Relaxed);
+        let lost = if waiting + weight > MAX_WAITING {
+            Some(ends(&lines))
+        } else {
+            let message = Message::Lines(lines);
+            self.sender.send(message).err().map(|SendError(message)| {
+                let Message::Lines(lines) = message else {
+                    return 0;
+                };
+                ends(&lines)
+            })
+        };
+        if let Some(lost) = lost {
+            self.count.waiting.fetch_sub(weight, Ordering::Relaxed);
+            self.count.lost.fetch_add(lost, Ordering::Relaxed);
+            super::metrics().lost_lines(lost);
         }
     }
 
     /// Waits until the lines so far are written, for a second at most.
     pub(super) fn flush(&self) {
-        let until = Instant::now() + FLUSH_TIME;
         let (sender, written) = sync_channel(1);
-        let mut mark = Message::Mark(sender);
-        while let Err(TrySendError::Full(back)) = self.sender.try_send(mark) {
-            if Instant::now() >= until {
-                return;
-            }
-            mark = back;
-            std::thread::sleep(FLUSH_PAUSE);
-        }
         // Nothing can be said about lines that cannot be written.
-        let _ = written.recv_timeout(until.saturating_duration_since(Instant::now()));
+        if self.sender.send(Message::Mark(sender)).is_ok() {
+            let _ = written.recv_timeout(FLUSH_TIME);
+        }
     }
+}
+
+/// What lines take of the room that there is: their bytes, and those of the message.
+fn weight(lines: &[u8]) -> usize {
+    lines.len() + MESSAGE_BYTES
+}
+
+/// How many lines these are.
+fn ends(lines: &[u8]) -> u64 {
+    let ends = lines.iter().filter(|byte| **byte == b'\n');
+    ends.map(|_| 1).sum()
 }
 
 impl<'a> MakeWriter<'a> for Lines {
@@ -108,6 +133,8 @@ impl Write for Line<'_> {
 
 impl Drop for Line<'_> {
     fn drop(&mut self) {
+        // What this thread said before comes before it.
+        super::direct::flush();
         self.lines.send(std::mem::take(&mut self.bytes));
     }
 }
@@ -116,7 +143,7 @@ impl Drop for Line<'_> {
 fn write_all(
     receiver: &Receiver<Message>,
     out: impl Write,
-    lost: &AtomicU64,
+    count: &Count,
     notice: impl Fn(u64) -> String,
 ) {
     let mut batch = Vec::with_capacity(MAX_BATCH);
@@ -130,7 +157,10 @@ fn write_all(
         let mut next = Some(first);
         while let Some(message) = next {
             match message {
-                Message::Line(line) => batch.extend_from_slice(&line),
+                Message::Lines(lines) => {
+                    count.waiting.fetch_sub(weight(&lines), Ordering::Relaxed);
+                    batch.extend_from_slice(&lines);
+                }
                 Message::Mark(done) => {
                     mark = Some(done);
                     break;
@@ -144,9 +174,9 @@ fn write_all(
         }
         let failed = sink.write(&batch);
         batch.clear();
-        let count = lost.swap(0, Ordering::Relaxed) + failed;
-        if count > 0 && sink.write(notice(count).as_bytes()) > 0 {
-            lost.fetch_add(count, Ordering::Relaxed);
+        let lost = count.lost.swap(0, Ordering::Relaxed) + failed;
+        if lost > 0 && sink.write(notice(lost).as_bytes()) > 0 {
+            count.lost.fetch_add(lost, Ordering::Relaxed);
         }
         if let Some(done) = mark {
             let _ = done.try_send(());
@@ -167,9 +197,7 @@ impl<W: Write> Sink<W> {
     /// Writes lines and returns how many did not get out whole.
     fn write(&mut self, lines: &[u8]) -> u64 {
         let is_stuck = self.is_torn && !self.push(b"\n").is_empty();
-        let unwritten = if is_stuck { lines } else { self.push(lines) };
-        let ends = unwritten.iter().filter(|byte| **byte == b'\n');
-        ends.map(|_| 1).sum()
+        ends(if is_stuck { lines } else { self.push(lines) })
     }
 
     /// Writes as far as that works, and returns what is left.
@@ -195,7 +223,6 @@ impl<W: Write> Sink<W> {
 mod tests {
     use super::*;
     use std::sync::Mutex;
-    use std::sync::mpsc::{Sender, channel};
 
     /// Holds what is written, each time after it got leave.
     struct Slow(Receiver<()>, Arc<Mutex<Vec<u8>>>);
@@ -245,7 +272,7 @@ mod tests {
         let (lines, leave, written) = slow();
         // As much as is written at once may be in the writer's hands; the others wait.
         let in_hand = MAX_BATCH / "x\n".len();
-        let all = MAX_WAITING + in_hand + 100;
+        let all = MAX_WAITING / weight(b"x\n") + in_hand + 100;
         for _ in 0..all {
             log(&lines, "x\n");
         }

@@ -177,8 +177,8 @@ impl Metrics {
     }
 
     /// Counts a log line that could not be written.
-    pub(super) fn lost_line(&self) {
-        add(Some(&self.lost_lines), 1);
+    pub(super) fn lost_lines(&self, lines: u64) {
+        add(Some(&self.lost_lines), lines);
     }
 
     fn errors(&self) -> MutexGuard<'_, BTreeMap<&'static str, u64>> {

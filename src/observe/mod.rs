@@ -7,6 +7,7 @@ mod lines;
 mod metrics;
 mod seen;
 
+use std::cell::Cell;
 use std::fmt::{self, Write as _};
 use std::io::{self, IsTerminal as _};
 use std::net::IpAddr;
@@ -158,6 +159,27 @@ pub struct Answered<'a> {
 /// Counts one answer that is not logged.
 pub fn counted(route: &'static str, status: u16, reason: &str, micros: u64) {
     metrics().answered(route, status, reason, micros);
+}
+
+thread_local! {
+    /// Whether this thread hands over what it tells only when [`flush`] is called, or enough of it has come together.
+    static GATHERS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// From now on, what this thread tells of answers goes on its way many at a time: in a boot storm it costs more to hand
+/// something over than to make it. Whoever calls this calls [`flush`] whenever the thread has nothing else to do.
+pub fn gather() {
+    GATHERS.set(true);
+}
+
+fn gathers() -> bool {
+    GATHERS.get()
+}
+
+/// Hands over what this thread has told so far.
+pub fn flush() {
+    seen::flush();
+    direct::flush();
 }
 
 /// Logs one answer, counts it, and notes which machine it was for.

@@ -16,9 +16,9 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 
-use super::COLLECT_INTERVAL;
 use super::answer::{Asked, Body, Desk};
 use super::hook::MAX_BODY_BYTES;
+use super::{BUSY_COLLECT_INTERVAL, COLLECT_INTERVAL};
 
 /// The connections in all: some monitoring systems, some people, some forges.
 const MAX_CONNECTIONS: usize = 64;
@@ -92,9 +92,15 @@ async fn collect(desk: Arc<Desk>) {
     let Some(register) = &desk.register else {
         return;
     };
+    let mut is_busy = false;
     loop {
-        tokio::time::sleep(COLLECT_INTERVAL).await;
-        register.collect();
+        let pause = if is_busy {
+            BUSY_COLLECT_INTERVAL
+        } else {
+            COLLECT_INTERVAL
+        };
+        tokio::time::sleep(pause).await;
+        is_busy = register.collect() > 0;
     }
 }
 

@@ -40,6 +40,9 @@ pub use source_url::SourceUrl;
 /// How often it is noted which machines were seen; see [`Register::collect`].
 const COLLECT_INTERVAL: Duration = Duration::from_millis(100);
 
+/// The same while machines are seen, so that thousands of answers are not taken in at one moment, for which others would wait.
+const BUSY_COLLECT_INTERVAL: Duration = Duration::from_millis(5);
+
 /// Where operators ask unless they say otherwise: this machine alone (contract, section 7).
 pub const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8081);
 

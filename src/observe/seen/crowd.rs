@@ -28,7 +28,11 @@ type Turn = (bool, u64);
 #[derive(Debug)]
 struct Member<T> {
     group: Group,
+    /// Its turn now.
     turn: Turn,
+    /// The turn under which it stands in the queues. That is moved up to `turn` when it would go, not whenever it is seen:
+    /// in a boot storm many are seen and hardly anybody goes.
+    queued: Turn,
     what: T,
 }
 
@@ -38,8 +42,9 @@ pub(super) struct Crowd<T> {
     limit: usize,
     group_limit: usize,
     members: HashMap<String, Member<T>>,
+    /// In the order in which they go, as far as that is known; see [`Member::queued`].
     turns: BTreeMap<Turn, String>,
-    /// Of each group, in the order in which its members go.
+    /// The same of each group.
     groups: BTreeMap<Group, BTreeMap<Turn, String>>,
     /// How many groups there are of each size.
     sizes: BTreeMap<usize, BTreeSet<Group>>,
@@ -77,13 +82,17 @@ impl<T> Crowd<T> {
         all.into_iter().map(|member| &member.what)
     }
 
-    /// The member of this name, which was seen just now; made and taken in if there is none.
-    pub(super) fn see(&mut self, name: &str, client: IpAddr, new: impl FnOnce() -> T) -> &mut T {
+    /// The member of this name, which was seen just now, if there is one.
+    pub(super) fn see_again(&mut self, name: &str) -> Option<&mut T> {
+        let member = self.members.get_mut(name)?;
         self.clock += 1;
-        let now = self.clock;
-        if let Some((group, _, what)) = self.take(name) {
-            return self.put(name, group, (true, now), what);
-        }
+        member.turn = (true, self.clock);
+        Some(&mut member.what)
+    }
+
+    /// Takes in who is seen for the first time; whoever has this name already is forgotten.
+    pub(super) fn take_in(&mut self, name: &str, client: IpAddr, what: T) -> &mut T {
+        self.take(name);
         let group = Group::of(client);
         let mates = self.groups.get(&group).map_or(0, BTreeMap::len);
         let victim = if mates >= self.group_limit {
@@ -97,41 +106,76 @@ impl<T> Crowd<T> {
             self.take(&victim);
             self.evicted += 1;
         }
-        self.put(name, group, (false, now), new())
+        self.clock += 1;
+        self.put(name, group, (false, self.clock), what)
     }
 
     /// Lets go of a member.
     pub(super) fn remove(&mut self, name: &str) -> Option<T> {
-        self.take(name).map(|(_, _, what)| what)
+        self.take(name)
     }
 
     /// Who goes for somebody new: one of the largest group where that takes more than its part, else whoever's turn it is.
-    fn victim(&self) -> Option<String> {
+    fn victim(&mut self) -> Option<String> {
         let (size, groups) = self.sizes.last_key_value()?;
         if *size > (self.limit / FAIR_PART).max(1) {
             return self.first_of(*groups.first()?);
         }
-        self.turns.first_key_value().map(|(_, name)| name.clone())
+        loop {
+            let (queued, name) = self.turns.first_key_value()?;
+            if !self.requeue(*queued, &name.clone()) {
+                return self.turns.first_key_value().map(|(_, name)| name.clone());
+            }
+        }
     }
 
-    fn first_of(&self, group: Group) -> Option<String> {
-        let (_, name) = self.groups.get(&group)?.first_key_value()?;
-        Some(name.clone())
+    fn first_of(&mut self, group: Group) -> Option<String> {
+        loop {
+            let (queued, name) = self.groups.get(&group)?.first_key_value()?;
+            let name = name.clone();
+            if !self.requeue(*queued, &name) {
+                return Some(name);
+            }
+        }
     }
 
-    fn take(&mut self, name: &str) -> Option<(Group, Turn, T)> {
-        let Member { group, turn, what } = self.members.remove(name)?;
-        self.turns.remove(&turn);
+    /// Moves a member to where it belongs in the queues; whether it was somewhere else.
+    fn requeue(&mut self, queued: Turn, name: &str) -> bool {
+        let Some(member) = self.members.get_mut(name) else {
+            return false;
+        };
+        let (group, turn) = (member.group, member.turn);
+        if turn == queued {
+            return false;
+        }
+        member.queued = turn;
+        let mates = self.groups.entry(group).or_default();
+        for queue in [&mut self.turns, mates] {
+            if let Some(name) = queue.remove(&queued) {
+                queue.insert(turn, name);
+            }
+        }
+        true
+    }
+
+    fn take(&mut self, name: &str) -> Option<T> {
+        let Member {
+            group,
+            queued,
+            what,
+            ..
+        } = self.members.remove(name)?;
+        self.turns.remove(&queued);
         if let Some(mates) = self.groups.get_mut(&group) {
             let before = mates.len();
-            mates.remove(&turn);
+            mates.remove(&queued);
             let after = mates.len();
             if after == 0 {
                 self.groups.remove(&group);
             }
             self.resize(group, before, after);
         }
-        Some((group, turn, what))
+        Some(what)
     }
 
     fn put(&mut self, name: &str, group: Group, turn: Turn, what: T) -> &mut T {
@@ -141,11 +185,14 @@ impl<T> Crowd<T> {
         mates.insert(turn, name.to_owned());
         let after = mates.len();
         self.resize(group, before, after);
-        let member = self.members.entry(name.to_owned());
-        &mut member
-            .insert_entry(Member { group, turn, what })
-            .into_mut()
-            .what
+        let member = Member {
+            group,
+            turn,
+            queued: turn,
+            what,
+        };
+        let entry = self.members.entry(name.to_owned());
+        &mut entry.insert_entry(member).into_mut().what
     }
 
     fn resize(&mut self, group: Group, before: usize, after: usize) {
@@ -175,7 +222,9 @@ mod tests {
     }
 
     fn see(crowd: &mut Crowd<String>, name: &str, client: IpAddr) {
-        crowd.see(name, client, || name.to_owned());
+        if crowd.see_again(name).is_none() {
+            crowd.take_in(name, client, name.to_owned());
+        }
     }
 
     #[test]
@@ -233,7 +282,68 @@ mod tests {
         assert_eq!((left, crowd.len()), (10, 100));
     }
 
+    /// The same with nothing to make it fast: everybody in one row.
+    struct Row {
+        limit: usize,
+        group_limit: usize,
+        members: Vec<(String, Group, Turn)>,
+        clock: u64,
+    }
+
+    impl Row {
+        fn see(&mut self, name: &str, client: IpAddr) {
+            self.clock += 1;
+            if let Some((_, _, turn)) = self.members.iter_mut().find(|(one, ..)| one == name) {
+                *turn = (true, self.clock);
+                return;
+            }
+            let group = Group::of(client);
+            let size = |group: Group| self.members.iter().filter(|one| one.1 == group).count();
+            let largest = self
+                .members
+                .iter()
+                .map(|one| (size(one.1), std::cmp::Reverse(one.1)));
+            let from = if size(group) >= self.group_limit {
+                Some(Some(group))
+            } else if self.members.len() >= self.limit {
+                let (size, std::cmp::Reverse(group)) = largest.max().unwrap();
+                Some(Some(group).filter(|_| size > (self.limit / FAIR_PART).max(1)))
+            } else {
+                None
+            };
+            if let Some(from) = from {
+                let may_go = |one: &&(String, Group, Turn)| from.is_none_or(|group| one.1 == group);
+                let first = self.members.iter().filter(may_go).min_by_key(|one| one.2);
+                let first = first.unwrap().0.clone();
+                self.members.retain(|one| one.0 != first);
+            }
+            self.members
+                .push((name.to_owned(), group, (false, self.clock)));
+        }
+
+        fn names(&self) -> BTreeSet<&str> {
+            self.members.iter().map(|one| one.0.as_str()).collect()
+        }
+    }
+
     proptest! {
+        #[test]
+        fn the_same_go_as_from_a_plain_row(
+            steps in proptest::collection::vec((0_u8..30, 0_u8..6), 0..200),
+            limit in 1_usize..12,
+            group_limit in 1_usize..6,
+        ) {
+            let mut crowd = Crowd::new(limit, group_limit);
+            let mut row = Row { limit, group_limit, members: Vec::new(), clock: 0 };
+            for (name, client) in steps {
+                let (name, client) = (name.to_string(), IpAddr::from([10, 0, 0, client]));
+                see(&mut crowd, &name, client);
+                row.see(&name, client);
+                let left: BTreeSet<&str> = names(&crowd).into_iter().collect();
+                prop_assert_eq!(left, row.names());
+            }
+        }
+
         #[test]
         fn the_books_agree(steps in proptest::collection::vec((0_u8..40, 0_u8..6, 0_u8..10), 0..300)) {
             let mut crowd = Crowd::new(16, 5);

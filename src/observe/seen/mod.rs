@@ -1,24 +1,23 @@
 //! The machines that were seen lately.
 //!
-//! A request hands over one small record and goes on; whoever wants to know collects them. Memory is bounded whatever machines
+//! Threads that answer hand over small records, many at a time, and go on; whoever wants to know collects them. Memory is bounded whatever machines
 //! say: those that an Assignment names are as many as the repository says, and all others share places in which nobody is pushed
 //! out by one client that makes up names.
 
+mod batch;
 mod crowd;
 
-use std::fmt::Write as _;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::SystemTime;
+use std::sync::mpsc::Receiver;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
 
-use super::Answered;
-use crate::label::{Identity, Labels};
+use crate::label::Identity;
+use batch::{Batch, Record};
 use crowd::Crowd;
 
-/// How many records may wait to be collected: a tenth of a second of 80,000 requests a second. More are counted as lost.
-const MAX_WAITING: usize = 8192;
+pub(super) use batch::{flush, note};
 
 /// How many machines that an Assignment names are remembered.
 const MAX_NAMED: usize = 32_768;
@@ -29,88 +28,12 @@ const MAX_STRANGERS: usize = 4096;
 /// How many of those one client may be: a rack row behind one translated address.
 const MAX_STRANGERS_PER_CLIENT: usize = 1024;
 
-/// The most bytes that are kept of what a machine says: all its identities, as a rule, and what its first script sends.
-const MAX_SAID_BYTES: usize = 1024;
+/// How long somebody who asks waits for what threads still keep. They hand it over when they come to rest, a moment after
+/// the answer; in a storm there is always more.
+const PATIENCE: Duration = Duration::from_millis(20);
 
-/// Between the fields of a record; no label value and no name holds it.
-const END: char = '\0';
-
-/// Where records go in this process, once somebody collects them.
-static RECORDS: OnceLock<SyncSender<Record>> = OnceLock::new();
-
-/// How many records could not be handed over.
-static LOST: AtomicU64 = AtomicU64::new(0);
-
-/// One answer, in one allocation.
-#[derive(Debug)]
-struct Record {
-    client: IpAddr,
-    route: &'static str,
-    status: u16,
-    /// `reason`, `named`, `machine`, `assignment`, `profile`, `config` and `revision`, and then labels as `key=value`.
-    text: String,
-}
-
-/// Notes an answer to a machine that says who it is, if somebody collects that. Lock-free.
-pub(super) fn note(event: &Answered<'_>) {
-    let Some(records) = RECORDS.get() else {
-        return;
-    };
-    let Some(labels) = event.labels else {
-        return;
-    };
-    // A config without labels in its URL says nothing about who fetches it.
-    if event.route == "config" && !says_who(labels) {
-        return;
-    }
-    if records.try_send(record(event, labels)).is_err() {
-        LOST.fetch_add(1, Ordering::Relaxed);
-    }
-}
-
-fn says_who(labels: &Labels) -> bool {
-    let mut all = Identity::ALL.into_iter();
-    all.any(|identity| labels.identities(identity).len() > 0)
-}
-
-fn record(event: &Answered<'_>, labels: &Labels) -> Record {
-    let mut text = String::with_capacity(448);
-    for field in [
-        Some(event.reason),
-        event.named,
-        event.machine,
-        event.assignment,
-        event.profile,
-        event.config,
-        event.revision,
-    ] {
-        text.push_str(field.filter(|field| !field.contains(END)).unwrap_or(""));
-        text.push(END);
-    }
-    let most = text.len() + MAX_SAID_BYTES;
-    let mut say = |key: &str, value: &str| {
-        if text.len() + key.len() + value.len() < most && !value.contains(END) {
-            // Writing into a string cannot fail.
-            let _ = write!(text, "{key}={value}{END}");
-        }
-    };
-    for identity in Identity::ALL {
-        for value in labels.identities(identity) {
-            say(identity.key(), value);
-        }
-    }
-    for (key, value) in labels.iter() {
-        if Identity::from_key(key).is_none() {
-            say(key, value);
-        }
-    }
-    Record {
-        client: event.client,
-        route: event.route,
-        status: event.status,
-        text,
-    }
-}
+/// How often it is looked at meanwhile.
+const LOOK_PAUSE: Duration = Duration::from_micros(100);
 
 /// A machine that was seen.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -181,35 +104,50 @@ pub struct Register(Mutex<Book>);
 
 #[derive(Debug)]
 struct Book {
-    records: Receiver<Record>,
-    named: Crowd<Machine>,
-    others: Crowd<Machine>,
+    batches: Receiver<Batch>,
+    named: Crowd<Sighting>,
+    others: Crowd<Sighting>,
+    /// Room for the name of a machine that an Assignment names.
+    name: String,
+}
+
+/// What is kept of a machine: its last record as it came, since most are never looked at.
+#[derive(Debug)]
+struct Sighting {
+    client: IpAddr,
+    first_seen: SystemTime,
+    last_seen: SystemTime,
+    requests: u64,
+    route: &'static str,
+    status: u16,
+    config: Option<String>,
+    text: String,
 }
 
 impl Register {
     /// From now on, answers are noted. `None` when somebody else collects them already.
     #[must_use]
     pub fn open() -> Option<Self> {
-        let (sender, records) = sync_channel(MAX_WAITING);
-        RECORDS.set(sender).ok()?;
-        Some(Self(Mutex::new(Book::new(records))))
+        let batches = batch::open()?;
+        Some(Self(Mutex::new(Book::new(batches))))
     }
 
-    /// Takes in what waits. To be called ten times a second, since requests do not wait for it.
-    pub fn collect(&self) {
-        self.book().collect(SystemTime::now());
+    /// Takes in what waits, and says how many answers that were. To be called ten times a second, since requests do not wait
+    /// for it.
+    pub fn collect(&self) -> usize {
+        self.book().collect(SystemTime::now())
     }
 
     /// Who was seen until now: up to `limit` of each kind.
     #[must_use]
     pub fn seen(&self, limit: usize) -> Seen {
         let mut book = self.book();
-        book.collect(SystemTime::now());
+        book.collect_all();
         Seen {
-            named: book.named.iter().take(limit).cloned().collect(),
-            others: book.others.iter().take(limit).cloned().collect(),
+            named: book.named.iter().take(limit).map(Machine::of).collect(),
+            others: book.others.iter().take(limit).map(Machine::of).collect(),
             forgotten: book.named.evicted() + book.others.evicted(),
-            lost: LOST.load(Ordering::Relaxed),
+            lost: batch::lost(),
         }
     }
 
@@ -228,7 +166,7 @@ impl Register {
     #[must_use]
     pub fn counts(&self) -> (usize, usize) {
         let mut book = self.book();
-        book.collect(SystemTime::now());
+        book.collect_all();
         (book.named.len(), book.others.len())
     }
 
@@ -238,105 +176,183 @@ impl Register {
 }
 
 impl Book {
-    fn new(records: Receiver<Record>) -> Self {
+    fn new(batches: Receiver<Batch>) -> Self {
         Self {
-            records,
+            batches,
             named: Crowd::new(MAX_NAMED, MAX_NAMED),
             others: Crowd::new(MAX_STRANGERS, MAX_STRANGERS_PER_CLIENT),
+            name: String::new(),
         }
     }
 
-    fn collect(&mut self, now: SystemTime) {
-        // No more than fit at once, so that whoever asks gets an answer in a storm, too.
-        for _ in 0..MAX_WAITING {
-            let Ok(record) = self.records.try_recv() else {
-                return;
+    fn collect(&mut self, now: SystemTime) -> usize {
+        let mut taken = 0;
+        // No more than may wait, so that whoever asks gets an answer in a storm, too.
+        while taken < batch::MAX_WAITING {
+            let Ok(batch) = self.batches.try_recv() else {
+                break;
             };
-            self.take(&record, now);
+            taken += batch.received();
+            for record in batch.records() {
+                self.take(record, now);
+            }
+        }
+        taken
+    }
+
+    /// The same, and what threads still keep: whoever was answered before somebody asks is seen.
+    fn collect_all(&mut self) {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            self.collect(SystemTime::now());
+            if !batch::is_any_waiting() || Instant::now() >= until {
+                return;
+            }
+            thread::sleep(LOOK_PAUSE);
         }
     }
 
-    fn take(&mut self, record: &Record, now: SystemTime) {
-        let mut fields = record.text.split(END);
-        let mut next = || fields.next().unwrap_or("");
-        let [
-            reason,
-            named,
-            machine,
-            assignment,
-            profile,
-            config,
-            revision,
-        ] = std::array::from_fn(|_| next());
-        let labels: Vec<(&str, &str)> = fields.filter_map(|label| label.split_once('=')).collect();
-        let stranger = stranger(&labels, record.client);
-        let known = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
-        let new = || Machine {
-            labels: Vec::new(),
+    fn take(&mut self, record: Record<'_>, now: SystemTime) {
+        let fields = record.fields();
+        let stranger = stranger(fields.labels());
+        let unnamed;
+        let stranger = if let Some(stranger) = stranger {
+            stranger
+        } else {
+            unnamed = format!("client={}", record.client);
+            &unnamed
+        };
+        if fields.named.is_empty() {
+            if let Some(one) = self.others.see_again(stranger) {
+                one.note(record, now);
+            } else {
+                let new = Sighting::first(record, now);
+                self.others.take_in(stranger, record.client, new);
+            }
+            return;
+        }
+        self.name.clear();
+        for part in [fields.assignment, "\0", fields.named] {
+            self.name.push_str(part);
+        }
+        // Whoever nobody assigned a moment ago is the same machine.
+        let before = if self.others.len() == 0 {
+            None
+        } else {
+            self.others.remove(stranger)
+        };
+        if let Some(one) = self.named.see_again(&self.name) {
+            one.note(record, now);
+        } else {
+            let new = match before {
+                Some(mut before) => {
+                    before.note(record, now);
+                    before
+                }
+                None => Sighting::first(record, now),
+            };
+            self.named.take_in(&self.name, record.client, new);
+        }
+    }
+}
+
+impl Sighting {
+    fn first(record: Record<'_>, now: SystemTime) -> Self {
+        let mut new = Self {
             client: record.client,
             first_seen: now,
             last_seen: now,
             requests: 0,
             route: record.route,
             status: record.status,
-            reason: String::new(),
-            machine: None,
-            assignment: None,
-            profile: None,
             config: None,
-            revision: None,
+            text: String::new(),
         };
-        let one = if named.is_empty() {
-            self.others.see(&stranger, record.client, new)
-        } else {
-            // Whoever nobody assigned a moment ago is the same machine.
-            let before = self.others.remove(&stranger);
-            let name = format!("{assignment}{END}{named}");
-            let new = || before.unwrap_or_else(new);
-            self.named.see(&name, record.client, new)
-        };
-        one.requests += 1;
-        one.client = record.client;
-        one.last_seen = now;
-        one.route = record.route;
-        one.status = record.status;
-        reason.clone_into(&mut one.reason);
-        one.machine = known(machine);
-        one.assignment = known(assignment);
-        one.profile = known(profile);
-        one.config = known(config).or(one.config.take());
-        one.revision = known(revision);
-        one.labels = labels
-            .into_iter()
-            .map(|(key, value)| (key.to_owned(), value.to_owned()))
-            .collect();
+        new.note(record, now);
+        new
+    }
+
+    fn note(&mut self, record: Record<'_>, now: SystemTime) {
+        self.requests += 1;
+        self.client = record.client;
+        self.last_seen = now;
+        self.route = record.route;
+        self.status = record.status;
+        let config = record.fields().config;
+        if !config.is_empty() {
+            config.clone_into(self.config.get_or_insert_default());
+        }
+        record.text.clone_into(&mut self.text);
     }
 }
 
-/// Under which name a machine is remembered that no Assignment names: the MAC that it boots from, as every first script sends it.
-fn stranger(labels: &[(&str, &str)], client: IpAddr) -> String {
-    let by = |identity: Identity| labels.iter().find(|(key, _)| *key == identity.key());
-    let found = [
-        Identity::Mac,
-        Identity::Uuid,
-        Identity::Serial,
-        Identity::Asset,
-    ]
-    .into_iter()
-    .find_map(by);
-    found.map_or_else(
-        || format!("client={client}"),
-        |(key, value)| format!("{key}={value}"),
-    )
+impl Machine {
+    fn of(seen: &Sighting) -> Self {
+        let record = Record {
+            client: seen.client,
+            route: seen.route,
+            status: seen.status,
+            text: &seen.text,
+        };
+        let fields = record.fields();
+        let known = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
+        let labels = fields.labels().filter_map(|label| label.split_once('='));
+        Self {
+            labels: labels
+                .map(|(key, value)| (key.to_owned(), value.to_owned()))
+                .collect(),
+            client: seen.client,
+            first_seen: seen.first_seen,
+            last_seen: seen.last_seen,
+            requests: seen.requests,
+            route: seen.route,
+            status: seen.status,
+            reason: fields.reason.to_owned(),
+            machine: known(fields.machine),
+            assignment: known(fields.assignment),
+            profile: known(fields.profile),
+            config: seen.config.clone(),
+            revision: known(fields.revision),
+        }
+    }
+}
+
+/// Under which name a machine is remembered that no Assignment names: the MAC that it boots from, as every first script sends
+/// it, else the next best; the label itself. `None` where it says nothing of itself.
+fn stranger<'r>(labels: impl Iterator<Item = &'r str>) -> Option<&'r str> {
+    let rank = |label: &&str| {
+        let (key, _) = label.split_once('=')?;
+        let identity = Identity::from_key(key)?;
+        Some(match identity {
+            Identity::Mac => 0,
+            Identity::Uuid => 1,
+            Identity::Serial => 2,
+            Identity::Asset => 3,
+        })
+    };
+    let mut best: Option<(u8, &str)> = None;
+    for label in labels {
+        let Some(rank) = rank(&label) else { continue };
+        if best.is_none_or(|(least, _)| rank < least) {
+            best = Some((rank, label));
+        }
+        if rank == 0 {
+            break;
+        }
+    }
+    best.map(|(_, label)| label)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::label::FixedLabels;
+    use crate::label::{FixedLabels, Labels};
+    use crate::observe::Answered;
+    use std::fmt::Write as _;
+    use std::sync::mpsc::channel;
 
     fn book() -> Book {
-        Book::new(sync_channel(1).1)
+        Book::new(channel().1)
     }
 
     fn answered<'a>(labels: &'a Labels, client: &str, named: Option<&'a str>) -> Answered<'a> {
@@ -357,10 +373,18 @@ mod tests {
         }
     }
 
+    fn batch(event: &Answered<'_>, labels: &Labels) -> Batch {
+        let mut batch = Batch::default();
+        batch.push(event, labels);
+        batch
+    }
+
     fn see(book: &mut Book, query: &str, client: &str, named: Option<&str>) {
         let labels = Labels::parse(query, &FixedLabels::default()).unwrap();
-        let record = record(&answered(&labels, client, named), &labels);
-        book.take(&record, SystemTime::now());
+        let batch = batch(&answered(&labels, client, named), &labels);
+        for record in batch.records() {
+            book.take(record, SystemTime::now());
+        }
     }
 
     #[test]
@@ -373,7 +397,7 @@ mod tests {
             "192.0.2.1",
             None,
         );
-        let all: Vec<_> = book.others.iter().collect();
+        let all: Vec<_> = book.others.iter().map(Machine::of).collect();
         assert_eq!(all.len(), 1);
         assert_eq!(all[0].requests, 2);
         assert!(all[0].is_unassigned());
@@ -396,7 +420,7 @@ mod tests {
             Some("52:54:00:00:00:01"),
         );
         assert_eq!((book.named.len(), book.others.len()), (1, 0));
-        let one = book.named.iter().next().unwrap();
+        let one = Machine::of(book.named.iter().next().unwrap());
         assert_eq!((one.requests, one.is_unassigned()), (2, false));
     }
 
@@ -416,7 +440,7 @@ mod tests {
         }
         assert_eq!(book.named.len(), 1);
         assert_eq!(book.others.len(), 1 + MAX_STRANGERS_PER_CLIENT);
-        let real = book.others.iter().last().unwrap();
+        let real = Machine::of(book.others.iter().last().unwrap());
         assert_eq!(real.labels[0].1, "52:54:00:00:00:02");
     }
 
@@ -427,9 +451,10 @@ mod tests {
             write!(query, "&k{number}={}", "x".repeat(250)).unwrap();
         }
         let labels = Labels::parse(&query, &FixedLabels::default()).unwrap();
-        let record = record(&answered(&labels, "192.0.2.1", None), &labels);
+        let batch = batch(&answered(&labels, "192.0.2.1", None), &labels);
+        let record = batch.records().next().unwrap();
         assert!(
-            record.text.len() < MAX_SAID_BYTES + 64,
+            record.text.len() < batch::MAX_SAID_BYTES + 64,
             "{}",
             record.text.len()
         );
