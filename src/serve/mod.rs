@@ -172,6 +172,7 @@ impl Server {
             poke: poke.clone(),
             door: Arc::clone(&door),
             hatch: Arc::clone(&hatch),
+            tls: tls.clone(),
             store,
         };
         ops::start(ops_listener, &settings, parts, stopping.clone())?;

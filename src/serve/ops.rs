@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use tokio::sync::watch;
 
 use super::Settings;
-use crate::http::{self, Door};
+use crate::http::{self, Door, Tls};
 use crate::ops::{self, Load, Sources};
 use crate::poll::Poke;
 use crate::publish::Current;
@@ -24,6 +24,7 @@ pub(super) struct Parts {
     pub(super) poke: Poke,
     pub(super) door: Arc<Door>,
     pub(super) hatch: Arc<Hatch>,
+    pub(super) tls: Option<Arc<Tls>>,
     /// Where something is stored.
     pub(super) store: Option<PathBuf>,
 }
@@ -62,6 +63,7 @@ pub(super) fn start(
         poke,
         door,
         hatch,
+        tls,
         store,
     } = parts;
     let base = settings.external_url.clone();
@@ -70,7 +72,9 @@ pub(super) fn start(
         poke,
         load: Box::new(move || Load {
             connections: door.connections(),
+            connections_limit: door.connections_limit(),
             transfers: hatch.transfers(),
+            certificate_expires: tls.as_deref().map(Tls::not_after),
         }),
         store,
         base: base.unwrap_or_else(|| BaseUrl::of_request("http", UNKNOWN_HOST)),
