@@ -4,8 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
+use rcgen::CertificateParams;
+
 use super::{FLEET, Site};
+use crate::support::git::Repository;
 use crate::support::http;
+use crate::support::pki::Authority;
 
 /// A page, read strictly.
 #[derive(Debug, Default)]
@@ -336,4 +340,34 @@ fn promtool_finds_nothing_to_complain_about() {
     let output = tool.wait_with_output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success() && said.is_empty(), "{said}");
+}
+
+#[test]
+fn the_certificate_that_is_shown_says_when_it_expires() {
+    let repo = Repository::with_files(&[("all.yaml", FLEET)]);
+    let folder = repo.parent().to_owned();
+    let authority = Authority::new("Lab CA");
+    let show = |year| {
+        let mut params = CertificateParams::new(["boot.example".to_owned()]).unwrap();
+        params.not_after = rcgen::date_time_ymd(year, 1, 1);
+        let pair = authority.sign(&params);
+        let chain = format!("{}{}", pair.certificate, authority.pem);
+        std::fs::write(folder.join("tls.crt"), chain).unwrap();
+        std::fs::write(folder.join("tls.key"), &pair.key).unwrap();
+    };
+    show(2040);
+    let file = |flag: &str, name: &str| format!("--tls-{flag}-file={}/{name}", folder.display());
+    let [cert, key] = [file("cert", "tls.crt"), file("key", "tls.key")];
+    let mut site = Site::over(repo, &["--tls-listen=127.0.0.1:0", &cert, &key]);
+    let name = "gitboot_certificate_expiry_timestamp_seconds";
+    let expiry = |site: &Site| page(site).1.value(name, &[]);
+    assert!((expiry(&site) - 2_208_988_800.0).abs() < 1.0);
+    show(2041);
+    site.server.signal("HUP");
+    site.server.line_with("TLS certificate loaded again");
+    let until = std::time::Instant::now() + http::DEADLINE;
+    while (expiry(&site) - 2_240_611_200.0).abs() > 1.0 {
+        assert!(std::time::Instant::now() < until);
+        std::thread::yield_now();
+    }
 }
