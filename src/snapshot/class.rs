@@ -92,9 +92,7 @@ pub(super) fn find_class<'s>(
                 Ordering::Equal => {
                     // One rule may stand there twice.
                     is_ambiguous |= best.is_some_and(|other| other.name != rule.name);
-                    best = best
-                        .filter(|other| other.name <= rule.name)
-                        .or(Some(rule));
+                    best = best.filter(|other| other.name <= rule.name).or(Some(rule));
                 }
                 Ordering::Greater => {}
             }

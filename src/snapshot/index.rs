@@ -300,7 +300,11 @@ impl<'s> Search<'s, '_> {
             self.best = Some((rank, {
                 // Equals that name one value are a conflict, which is an error of the commit.
                 let is_ambiguous = false;
-                Found { rule, entry: place, is_ambiguous }
+                Found {
+                    rule,
+                    entry: place,
+                    is_ambiguous,
+                }
             }));
         }
         true

@@ -286,12 +286,19 @@ fn a_match_that_the_name_alone_decides_is_counted() {
         ("/ipxe?site=x", "b-site", 0.0),
         ("/ipxe?site=x&rack=r1", "a-rack", 1.0),
         ("/ipxe?site=x&rack=r1&row=w1", "c-row", 1.0),
-        ("/v1/boot/52-54-00-00-00-01/motd?rack=r1&site=x", "a-rack", 2.0),
+        (
+            "/v1/boot/52-54-00-00-00-01/motd?rack=r1&site=x",
+            "a-rack",
+            2.0,
+        ),
         ("/ipxe?rack=r1", "a-rack", 2.0),
     ] {
         assert_eq!(http::get(site.boot, target).status, 200, "{target}");
         let line = site.server.line_with("answered");
-        assert!(line.contains(&format!("assignment=\"{assignment}\"")), "{line}");
+        assert!(
+            line.contains(&format!("assignment=\"{assignment}\"")),
+            "{line}"
+        );
         let (_, page) = page(&site);
         let count = page.value("gitboot_ambiguous_matches_total", &[]);
         assert!((count - ambiguous).abs() < 0.1, "{target}: {count}");

@@ -20,11 +20,13 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 
-{{/* The settings with those of TLS, as a map from flags to values. */}}
-{{- define "gitboot.settings" -}}
-{{- $tls := dict -}}
-{{- if .Values.tls.enabled -}}
-{{- $tls = dict "tls-listen" "[::]:8443" "tls-cert-file" "/etc/gitboot/tls/tls.crt" "tls-key-file" "/etc/gitboot/tls/tls.key" -}}
+{{/* The value of a setting as text: lists one item a line, numbers without an exponent. */}}
+{{- define "gitboot.setting" -}}
+{{- if kindIs "slice" . -}}
+{{- range $index, $item := . }}{{ if $index }}{{ "\n" }}{{ end }}{{ include "gitboot.setting" $item }}{{ end -}}
+{{- else if kindIs "float64" . -}}
+{{- printf "%.0f" . -}}
+{{- else -}}
+{{- toString . -}}
 {{- end -}}
-{{- toYaml (merge (dict) .Values.settings $tls) -}}
 {{- end -}}
