@@ -2,6 +2,7 @@
 //! runs with it.
 
 mod front_door;
+mod pages;
 mod rendered;
 mod tools;
 
@@ -12,7 +13,6 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::monitoring::deploy;
 use rendered::{Rendered, VALUES, chart};
 
 /// The oldest and the newest version whose schemas manifests are held to; the chart's `kubeVersion` says 1.27, of which
@@ -446,47 +446,4 @@ fn production_has_what_it_takes() {
     for port in ["\"boot\"", "\"boot-tls\"", "\"ops\""] {
         assert!(policy.contains(port), "{port}");
     }
-}
-
-#[test]
-fn pages_lead_to_files_that_are_there() {
-    for page in [
-        "kubernetes/README.md",
-        "kubernetes/helm/gitboot/README.md",
-        "monitoring/README.md",
-    ] {
-        let path = deploy(page);
-        let text = fs::read_to_string(&path).unwrap();
-        for link in text.split("](").skip(1) {
-            let link = link.split(')').next().unwrap();
-            let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
-            if file.contains("://") {
-                continue;
-            }
-            let target = match file {
-                "" => path.clone(),
-                file => path.parent().unwrap().join(file),
-            };
-            assert!(target.exists(), "{page}: {link}");
-            if !anchor.is_empty() {
-                let text = fs::read_to_string(&target).unwrap();
-                let anchors = text
-                    .lines()
-                    .filter(|line| line.starts_with('#'))
-                    .map(anchor_of);
-                assert!(
-                    anchors.into_iter().any(|one| one == anchor),
-                    "{page}: {link}"
-                );
-            }
-        }
-    }
-}
-
-fn anchor_of(heading: &str) -> String {
-    let text = heading.trim_start_matches('#').trim().to_lowercase();
-    let kept = text
-        .chars()
-        .filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-'));
-    kept.map(|c| if c == ' ' { '-' } else { c }).collect()
 }

@@ -25,7 +25,7 @@ pub(super) struct Rendered {
 }
 
 impl Rendered {
-    fn new(name: String, text: String) -> Self {
+    pub(super) fn new(name: String, text: String) -> Self {
         let documents = serde_yaml::Deserializer::from_str(&text)
             .map(|document| Value::deserialize(document).unwrap())
             .filter(|document| !document.is_null())
