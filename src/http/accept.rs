@@ -26,6 +26,7 @@ use super::quiet::Quiet;
 use super::request::{Arrival, Inquiry};
 use super::tls::{Acceptor, Session};
 use super::wire::{Activity, Watched};
+use crate::observe::metrics;
 
 /// The longest target that gets an answer of ours, in bytes: hyper's own limit. A longer one gets hyper's.
 const TARGET_BYTES: usize = 64 << 10;
@@ -217,8 +218,15 @@ impl Door {
         (self.total as usize).saturating_sub(self.permits.available_permits())
     }
 
+    /// How many connections may be open.
+    #[must_use]
+    pub fn connections_limit(&self) -> usize {
+        self.total as usize
+    }
+
     async fn permit(&self) -> Option<OwnedSemaphorePermit> {
         if self.permits.available_permits() == 0 {
+            metrics().connection_waited();
             self.complain(format_args!(
                 "{} connections are open, the next ones wait (`--max-connections`)",
                 self.total
@@ -235,6 +243,7 @@ impl Door {
         let count = by_address.entry(address).or_default();
         if *count >= limit && !self.proxies.contains(address) {
             drop(by_address);
+            metrics().connection_refused();
             self.complain(format_args!(
                 "a connection from {address} is turned away, {limit} are open (`--max-connections-per-address`)"
             ));

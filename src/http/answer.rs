@@ -92,6 +92,9 @@ pub(super) fn answer(
         Route::BootScript if reply.status() == StatusCode::FORBIDDEN => Some("boot_script"),
         route => route.logged_as(),
     };
+    if record.is_ambiguous {
+        observe::metrics().matched_ambiguously();
+    }
     let status = reply.status().as_u16();
     let micros = u64::try_from(look.arrived.elapsed().as_micros()).unwrap_or(u64::MAX);
     match name {

@@ -134,6 +134,8 @@ pub(super) struct Record<'p> {
     pub(super) machine: Option<&'p str>,
     pub(super) assignment: Option<&'p str>,
     pub(super) profile: Option<&'p str>,
+    /// Whether nothing but its name made this Assignment win.
+    pub(super) is_ambiguous: bool,
     pub(super) config: Option<&'p str>,
     pub(super) revision: Option<&'p str>,
     pub(super) reason: &'static str,
@@ -155,5 +157,6 @@ impl<'p> Record<'p> {
         self.machine = matched.machine();
         self.assignment = Some(matched.assignment());
         self.profile = Some(matched.profile());
+        self.is_ambiguous = matched.is_ambiguous();
     }
 }

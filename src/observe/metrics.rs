@@ -54,6 +54,9 @@ pub struct Metrics {
     routes: [RouteMetrics; ROUTES.len()],
     unassigned: AtomicU64,
     conflicts: AtomicU64,
+    ambiguous: AtomicU64,
+    connections_waited: AtomicU64,
+    connections_refused: AtomicU64,
     publications: AtomicU64,
     refusals: AtomicU64,
     checks: AtomicU64,
@@ -94,6 +97,9 @@ impl Metrics {
             routes: [const { RouteMetrics::new() }; ROUTES.len()],
             unassigned: AtomicU64::new(0),
             conflicts: AtomicU64::new(0),
+            ambiguous: AtomicU64::new(0),
+            connections_waited: AtomicU64::new(0),
+            connections_refused: AtomicU64::new(0),
             publications: AtomicU64::new(0),
             refusals: AtomicU64::new(0),
             checks: AtomicU64::new(0),
@@ -124,6 +130,21 @@ impl Metrics {
             "identity_conflict" => add(Some(&self.conflicts), 1),
             _ => {}
         }
+    }
+
+    /// Counts a match that nothing but the names of Assignments decided. Lock-free.
+    pub fn matched_ambiguously(&self) {
+        add(Some(&self.ambiguous), 1);
+    }
+
+    /// Counts a connection that waits because as many are open as may be.
+    pub fn connection_waited(&self) {
+        add(Some(&self.connections_waited), 1);
+    }
+
+    /// Counts a connection that is turned away because its address has as many as it may.
+    pub fn connection_refused(&self) {
+        add(Some(&self.connections_refused), 1);
     }
 
     /// Counts a publication.
@@ -200,6 +221,11 @@ impl Metrics {
                 &self.conflicts,
             ),
             (
+                "gitboot_ambiguous_matches_total",
+                "Look-ups in which nothing but the names of Assignments decided which one wins.",
+                &self.ambiguous,
+            ),
+            (
                 "gitboot_publications_total",
                 "Revisions that were published since the start.",
                 &self.publications,
@@ -257,6 +283,15 @@ impl Metrics {
         );
         page.sample(name, &[("outcome", "ok")], read(&self.transfers_good));
         page.sample(name, &[("outcome", "failed")], read(&self.transfers_bad));
+        let name = "gitboot_connections_limited_total";
+        page.family(
+            name,
+            "counter",
+            "Connections that had to wait for the limit of all, or were turned away by that of one address.",
+        );
+        page.sample(name, &[("limit", "all")], read(&self.connections_waited));
+        let refused = read(&self.connections_refused);
+        page.sample(name, &[("limit", "address")], refused);
         let name = "gitboot_sync_errors_total";
         page.family(
             name,

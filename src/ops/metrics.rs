@@ -31,10 +31,19 @@ pub(super) fn page(
     sizes(&mut page, publication);
     let Load {
         connections,
+        connections_limit,
         transfers,
+        certificate_expires,
     } = (sources.load)();
     let help = "Open connections to the boot listeners.";
     page.gauge("gitboot_connections", help, &[], connections);
+    let help = "How many connections to the boot listeners may be open at once.";
+    page.gauge("gitboot_connections_limit", help, &[], connections_limit);
+    if let Some(at) = certificate_expires {
+        let name = "gitboot_certificate_expiry_timestamp_seconds";
+        let help = "When the certificate that the TLS listeners show expires.";
+        page.gauge(name, help, &[], unix(at));
+    }
     let help = "TFTP transfers that run.";
     page.gauge("gitboot_tftp_transfers", help, &[], transfers);
     if let Some(folder) = &sources.store {
@@ -69,6 +78,10 @@ fn revisions(page: &mut Exposition, publication: &Publication) {
             page.gauge(name, help, &[("revision", revision)], 1);
         }
     }
+    let errors = publication.refused.as_ref().map_or(0, |one| one.errors);
+    let help =
+        "Errors of the repository's revision, which is refused for them; 0 when it is not refused.";
+    page.gauge("gitboot_refused_errors", help, &[], errors);
     if let Some(at) = publication.last_good_check {
         let name = "gitboot_last_success_timestamp_seconds";
         page.gauge(

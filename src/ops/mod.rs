@@ -23,7 +23,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::sync::watch;
 
@@ -87,8 +87,12 @@ impl Settings {
 pub struct Load {
     /// Open connections to the boot listeners.
     pub connections: usize,
+    /// How many there may be.
+    pub connections_limit: usize,
     /// TFTP transfers that run.
     pub transfers: usize,
+    /// When the certificate of the TLS listeners expires; `None` where there are none.
+    pub certificate_expires: Option<SystemTime>,
 }
 
 /// What answers are made of.

@@ -173,6 +173,7 @@ impl Server {
             door: Arc::clone(&door),
             hatch: Arc::clone(&hatch),
             draining: Arc::clone(&draining),
+            tls: tls.clone(),
             store,
         };
         ops::start(ops_listener, &settings, parts, stopping.clone())?;

@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use tokio::sync::watch;
 
 use super::Settings;
-use crate::http::{self, Door};
+use crate::http::{self, Door, Tls};
 use crate::ops::{self, Load, Sources};
 use crate::poll::Poke;
 use crate::publish::Current;
@@ -27,6 +27,7 @@ pub(super) struct Parts {
     pub(super) hatch: Arc<Hatch>,
     /// Set once the server is about to end.
     pub(super) draining: Arc<AtomicBool>,
+    pub(super) tls: Option<Arc<Tls>>,
     /// Where something is stored.
     pub(super) store: Option<PathBuf>,
 }
@@ -66,6 +67,7 @@ pub(super) fn start(
         door,
         hatch,
         draining,
+        tls,
         store,
     } = parts;
     let base = settings.external_url.clone();
@@ -74,7 +76,9 @@ pub(super) fn start(
         poke,
         load: Box::new(move || Load {
             connections: door.connections(),
+            connections_limit: door.connections_limit(),
             transfers: hatch.transfers(),
+            certificate_expires: tls.as_deref().map(Tls::not_after),
         }),
         store,
         base: base.unwrap_or_else(|| BaseUrl::of_request("http", UNKNOWN_HOST)),

@@ -1,6 +1,6 @@
 //! Rules that select by classes of machines: found by a hash over one value per key.
 
-use std::cmp::Reverse;
+use std::cmp::{Ordering, Reverse};
 use std::collections::HashMap;
 
 use crate::label::Labels;
@@ -72,6 +72,7 @@ pub(super) fn find_class<'s>(
     labels: &Labels,
 ) -> Option<Found<'s>> {
     let mut best: Option<&'s Rule> = None;
+    let mut is_ambiguous = false;
     for set in sets {
         if !set.keys.iter().all(|key| labels.get(key).is_some()) {
             continue;
@@ -84,17 +85,22 @@ pub(super) fn find_class<'s>(
             else {
                 continue;
             };
-            let rank = |rule: &'s Rule| {
-                (
-                    Reverse(rule.priority),
-                    Reverse(rule.keys()),
-                    rule.name.as_ref(),
-                )
-            };
-            if best.is_none_or(|other| rank(rule) < rank(other)) {
-                best = Some(rule);
+            let rank = |rule: &'s Rule| (Reverse(rule.priority), Reverse(rule.keys()));
+            let order = best.map_or(Ordering::Less, |other| rank(rule).cmp(&rank(other)));
+            match order {
+                Ordering::Less => (best, is_ambiguous) = (Some(rule), false),
+                Ordering::Equal => {
+                    // One rule may stand there twice.
+                    is_ambiguous |= best.is_some_and(|other| other.name != rule.name);
+                    best = best.filter(|other| other.name <= rule.name).or(Some(rule));
+                }
+                Ordering::Greater => {}
             }
         }
     }
-    best.map(|rule| Found { rule, entry: None })
+    best.map(|rule| Found {
+        rule,
+        entry: None,
+        is_ambiguous,
+    })
 }

@@ -30,6 +30,8 @@ pub(super) struct Index {
 pub(super) struct Found<'s> {
     pub(super) rule: &'s Rule,
     pub(super) entry: Option<usize>,
+    /// Whether another rule is equal to it in everything but its name.
+    pub(super) is_ambiguous: bool,
 }
 
 /// What ranks rules of one tier, the winner first (contract, section 4: "which Assignment wins").
@@ -295,7 +297,15 @@ impl<'s> Search<'s, '_> {
         );
         let best = self.best.as_ref();
         if best.is_none_or(|(other, _)| beats(&rank, other, rule)) {
-            self.best = Some((rank, Found { rule, entry: place }));
+            self.best = Some((rank, {
+                // Equals that name one value are a conflict, which is an error of the commit.
+                let is_ambiguous = false;
+                Found {
+                    rule,
+                    entry: place,
+                    is_ambiguous,
+                }
+            }));
         }
         true
     }

@@ -91,6 +91,7 @@ pub struct Match<'s> {
     outfit: &'s Outfit,
     /// The script, where it is the same for everybody.
     ready: Option<&'s Text>,
+    is_ambiguous: bool,
 }
 
 /// A script that a machine gets.
@@ -235,6 +236,7 @@ impl Snapshot {
             binding,
             outfit,
             ready,
+            is_ambiguous: found.is_ambiguous,
         })
     }
 
@@ -328,6 +330,12 @@ impl<'s> Match<'s> {
     #[must_use]
     pub fn snapshot(&self) -> &'s Snapshot {
         self.snapshot
+    }
+
+    /// Whether another Assignment is equal in rank, so that nothing but the name decided.
+    #[must_use]
+    pub fn is_ambiguous(&self) -> bool {
+        self.is_ambiguous
     }
 
     /// The Profile's name.

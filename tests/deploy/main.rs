@@ -11,4 +11,6 @@
     reason = "a test that meets the unexpected may fail anywhere"
 )]
 
+mod kubernetes;
+mod monitoring;
 mod support;

@@ -25,6 +25,8 @@ pub(super) struct Shown {
     pub(super) config: Arc<ServerConfig>,
     /// Another number for other authorities.
     pub(super) trust: u64,
+    /// When our certificate expires.
+    not_after: SystemTime,
 }
 
 impl fmt::Debug for Shown {
@@ -72,6 +74,7 @@ impl Tls {
         let (shown, _) = watch::channel(Shown {
             config: loaded.config,
             trust: 0,
+            not_after: loaded.summary.not_after,
         });
         Ok(Arc::new(Self {
             settings,
@@ -87,6 +90,12 @@ impl Tls {
     /// Looks at the files now instead of in a moment.
     pub fn look(&self) {
         self.look.notify_one();
+    }
+
+    /// When the certificate that is shown at the moment expires.
+    #[must_use]
+    pub fn not_after(&self) -> SystemTime {
+        self.shown.borrow().not_after
     }
 
     /// Which label certificates of clients prove.
@@ -145,6 +154,7 @@ impl Tls {
                     self.shown.send_modify(|shown| {
                         shown.config = loaded.config;
                         shown.trust += u64::from(is_other);
+                        shown.not_after = loaded.summary.not_after;
                     });
                 }
                 Err(error) => {

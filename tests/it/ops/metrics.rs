@@ -4,8 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
+use rcgen::CertificateParams;
+
 use super::{FLEET, Site};
+use crate::support::git::Repository;
 use crate::support::http;
+use crate::support::pki::Authority;
 
 /// A page, read strictly.
 #[derive(Debug, Default)]
@@ -152,6 +156,9 @@ fn everything_that_is_promised_is_counted() {
         ("gitboot_refused_revisions_total", 1.0),
         ("gitboot_unassigned_lookups_total", 1.0),
         ("gitboot_identity_conflicts_total", 1.0),
+        ("gitboot_ambiguous_matches_total", 0.0),
+        ("gitboot_refused_errors", 1.0),
+        ("gitboot_connections_limit", 16_384.0),
         ("gitboot_profiles", 1.0),
         ("gitboot_assignments", 2.0),
         ("gitboot_machines", 2.0),
@@ -168,6 +175,7 @@ fn everything_that_is_promised_is_counted() {
     assert!(classes.contains_key("auth") && classes.values().all(|count| *count == 0.0));
     for name in [
         "gitboot_connections",
+        "gitboot_connections_limited_total",
         "gitboot_tftp_transfers",
         "gitboot_tftp_transfers_total",
         "gitboot_fetches_total",
@@ -248,7 +256,75 @@ fn odd_requests_make_the_page_no_longer() {
     assert_eq!(before.samples.len(), after.samples.len());
 }
 
-/// Prometheus' own opinion, where it is installed.
+/// Two classes that overlap, and a third one that has a priority.
+const OVERLAP: &str = "\
+apiVersion: gitboot.dev/v1alpha1
+kind: Profile
+metadata: {name: disk}
+spec: {ipxe: \"#!ipxe\\nexit\\n\", additionalConfig: {motd: hello}}
+---
+apiVersion: gitboot.dev/v1alpha1
+kind: Assignment
+metadata: {name: b-site}
+spec: {profile: disk, subjectSelectors: {site: [x]}}
+---
+apiVersion: gitboot.dev/v1alpha1
+kind: Assignment
+metadata: {name: a-rack}
+spec: {profile: disk, subjectSelectors: {rack: [r1]}}
+---
+apiVersion: gitboot.dev/v1alpha1
+kind: Assignment
+metadata: {name: c-row}
+spec: {profile: disk, subjectSelectors: {row: [w1]}, priority: 1}
+";
+
+#[test]
+fn a_match_that_the_name_alone_decides_is_counted() {
+    let mut site = Site::published(OVERLAP, &[]);
+    for (target, assignment, ambiguous) in [
+        ("/ipxe?site=x", "b-site", 0.0),
+        ("/ipxe?site=x&rack=r1", "a-rack", 1.0),
+        ("/ipxe?site=x&rack=r1&row=w1", "c-row", 1.0),
+        (
+            "/v1/boot/52-54-00-00-00-01/motd?rack=r1&site=x",
+            "a-rack",
+            2.0,
+        ),
+        ("/ipxe?rack=r1", "a-rack", 2.0),
+    ] {
+        assert_eq!(http::get(site.boot, target).status, 200, "{target}");
+        let line = site.server.line_with("answered");
+        assert!(
+            line.contains(&format!("assignment=\"{assignment}\"")),
+            "{line}"
+        );
+        let (_, page) = page(&site);
+        let count = page.value("gitboot_ambiguous_matches_total", &[]);
+        assert!((count - ambiguous).abs() < 0.1, "{target}: {count}");
+    }
+}
+
+#[test]
+fn connections_over_a_limit_are_counted() {
+    let site = Site::published(FLEET, &["--max-connections-per-address", "1"]);
+    let limited = |limit: &str| {
+        let (_, page) = page(&site);
+        page.value("gitboot_connections_limited_total", &[("limit", limit)])
+    };
+    assert!(limited("address") < 0.1);
+    let mut first = http::Client::connect(site.boot);
+    first.send("GET /health HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert_eq!(first.response().status, 200);
+    // The second one is turned away without a word.
+    let mut second = http::Client::connect(site.boot);
+    second.try_send("GET /health HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert!(second.wait().is_err());
+    assert!((limited("address") - 1.0).abs() < 0.1);
+    assert!(limited("all") < 0.1);
+}
+
+/// Prometheus' own opinion, where it is installed; `cargo test --test deploy` insists on it.
 #[test]
 fn promtool_finds_nothing_to_complain_about() {
     let site = Site::published(FLEET, &[]);
@@ -271,4 +347,34 @@ fn promtool_finds_nothing_to_complain_about() {
     let output = tool.wait_with_output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success() && said.is_empty(), "{said}");
+}
+
+#[test]
+fn the_certificate_that_is_shown_says_when_it_expires() {
+    let repo = Repository::with_files(&[("all.yaml", FLEET)]);
+    let folder = repo.parent().to_owned();
+    let authority = Authority::new("Lab CA");
+    let show = |year| {
+        let mut params = CertificateParams::new(["boot.example".to_owned()]).unwrap();
+        params.not_after = rcgen::date_time_ymd(year, 1, 1);
+        let pair = authority.sign(&params);
+        let chain = format!("{}{}", pair.certificate, authority.pem);
+        std::fs::write(folder.join("tls.crt"), chain).unwrap();
+        std::fs::write(folder.join("tls.key"), &pair.key).unwrap();
+    };
+    show(2040);
+    let file = |flag: &str, name: &str| format!("--tls-{flag}-file={}/{name}", folder.display());
+    let [cert, key] = [file("cert", "tls.crt"), file("key", "tls.key")];
+    let mut site = Site::over(repo, &["--tls-listen=127.0.0.1:0", &cert, &key]);
+    let name = "gitboot_certificate_expiry_timestamp_seconds";
+    let expiry = |site: &Site| page(site).1.value(name, &[]);
+    assert!((expiry(&site) - 2_208_988_800.0).abs() < 1.0);
+    show(2041);
+    site.server.signal("HUP");
+    site.server.line_with("TLS certificate loaded again");
+    let until = std::time::Instant::now() + http::DEADLINE;
+    while (expiry(&site) - 2_240_611_200.0).abs() > 1.0 {
+        assert!(std::time::Instant::now() < until);
+        std::thread::yield_now();
+    }
 }
