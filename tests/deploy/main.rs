@@ -11,4 +11,5 @@
     reason = "a test that meets the unexpected may fail anywhere"
 )]
 
+mod container;
 mod support;
