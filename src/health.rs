@@ -143,7 +143,10 @@ mod tests {
                 "/health` answers 503",
             ),
             (b"HTTP/1.0 404\r\n", "/health` answers 404"),
-            (b"SSH-2.0-OpenSSH_9.2\r\n", "` does not answer: it speaks no HTTP"),
+            (
+                b"SSH-2.0-OpenSSH_9.2\r\n",
+                "` does not answer: it speaks no HTTP",
+            ),
             (b"HTTP/1.1 \n", "` does not answer: it speaks no HTTP"),
             (&[b'x'; 1 << 16], "` does not answer: it speaks no HTTP"),
             (b"", "` does not answer: it speaks no HTTP"),

@@ -125,7 +125,10 @@ fn as_it_comes_it_serves_is_healthy_and_hands_out_ipxe() {
         let firmware = running.fetch(&format!("tftp://127.0.0.1/{name}"));
         let file = pod.root().join("usr/share/gitboot/tftp").join(name);
         assert!(firmware == fs::read(file).unwrap(), "{name}");
-        assert!(firmware.len() > 50_000 && firmware.starts_with(magic), "{name}");
+        assert!(
+            firmware.len() > 50_000 && firmware.starts_with(magic),
+            "{name}"
+        );
     }
     let first = running.fetch("tftp://127.0.0.1/boot.ipxe");
     assert!(first.starts_with(b"#!ipxe\n"));
@@ -147,7 +150,10 @@ fn a_health_check_fails_where_nobody_serves_and_asks_where_the_server_was_told_t
     assert_eq!(running.run(&["health"]), (Some(0), String::new()));
     let (code, error) = running.run(&["health", "--listen=127.0.0.1:8002"]);
     assert_eq!(code, Some(1));
-    assert!(error.contains("`http://127.0.0.1:8002` does not answer"), "{error}");
+    assert!(
+        error.contains("`http://127.0.0.1:8002` does not answer"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -226,7 +232,7 @@ fn the_image_for_arm64_is_made_without_emulation_and_runs() {
         output(command.arg(image.root()).arg("/qemu").args(arguments))
     };
     let version = run(&["/usr/bin/gitboot", "--version"]);
-    let (ssh, _) = (run(&["/usr/bin/ssh", "-G", "git.example"]), ());
+    let ssh = run(&["/usr/bin/ssh", "-G", "-F", "none", "git.example"]);
     fs::remove_file(emulator).unwrap();
     assert_eq!(version, format!("gitboot {}\n", env!("CARGO_PKG_VERSION")));
     assert!(ssh.contains("hostname git.example\n"), "{ssh}");

@@ -100,7 +100,10 @@ fn storage() -> &'static Storage {
         fs::create_dir_all(folder.join("tmp")).unwrap();
         let storage = Storage { folder };
         storage.configure("overlay");
-        let works = storage.command("buildah").args(["from", "scratch"]).output();
+        let works = storage
+            .command("buildah")
+            .args(["from", "scratch"])
+            .output();
         if !works.unwrap().status.success() {
             // On a file system that is an overlay itself.
             storage.configure("vfs");
@@ -139,7 +142,10 @@ impl Storage {
 /// Makes the base images, unless an earlier run has.
 fn bases() {
     let images = storage().buildah(&["images", "--format={{.Name}}"]);
-    if BASES.iter().all(|base| images.lines().any(|one| one == *base)) {
+    if BASES
+        .iter()
+        .all(|base| images.lines().any(|one| one == *base))
+    {
         return;
     }
     let mut base = storage().command(Path::new(SOURCES).join("deploy/container/base"));

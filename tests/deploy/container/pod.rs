@@ -106,11 +106,20 @@ impl Pod {
         let config = self.image.config();
         let words = |name: &str| -> Vec<String> {
             let words = config["config"][name].as_array().unwrap().iter();
-            words.map(|word| word.as_str().unwrap().to_owned()).collect()
+            words
+                .map(|word| word.as_str().unwrap().to_owned())
+                .collect()
         };
         let user = config["config"]["User"].as_str().unwrap().to_owned();
         let mut command = Command::new("unshare");
-        command.args(["--mount", "--pid", "--fork", "--kill-child", "--ipc", "--uts"]);
+        command.args([
+            "--mount",
+            "--pid",
+            "--fork",
+            "--kill-child",
+            "--ipc",
+            "--uts",
+        ]);
         let network = match self.network {
             Network::Host => "host",
             Network::Own => {
@@ -124,7 +133,7 @@ impl Pod {
             .args([network, &self.volumes, &user])
             .args(words("Entrypoint"))
             .args(words("Cmd"));
-        self.dress(&mut command);
+        dress(&mut command, &self.variables);
         let server = Process::of(command.stdout(Stdio::null()));
         Running {
             server,
@@ -132,10 +141,6 @@ impl Pod {
             root: self.root().to_owned(),
             variables: self.variables.clone(),
         }
-    }
-
-    fn dress(&self, command: &mut Command) {
-        dress(command, &self.variables);
     }
 }
 
@@ -186,7 +191,15 @@ impl Running {
     /// Fetches a URL from within its network.
     pub(super) fn fetch(&self, url: &str) -> Vec<u8> {
         let mut command = self.inside();
-        command.args(["curl", "--silent", "--show-error", "--fail", "--max-time", "20", url]);
+        command.args([
+            "curl",
+            "--silent",
+            "--show-error",
+            "--fail",
+            "--max-time",
+            "20",
+            url,
+        ]);
         let output = command.stdin(Stdio::null()).output().unwrap();
         assert!(output.status.success(), "{url}: {output:?}");
         output.stdout
