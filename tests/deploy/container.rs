@@ -227,6 +227,9 @@ fn the_image_for_arm64_is_made_without_emulation_and_runs() {
     // Copied to where it is found when the root folder is changed.
     let emulator = image.root().join("qemu");
     fs::copy("/usr/bin/qemu-aarch64-static", &emulator).unwrap();
+    // OpenSSH opens it before anything else; engines make it.
+    fs::create_dir_all(image.root().join("dev")).unwrap();
+    fs::write(image.root().join("dev/null"), "").unwrap();
     let run = |arguments: &[&str]| {
         let mut command = Command::new("chroot");
         output(command.arg(image.root()).arg("/qemu").args(arguments))
