@@ -8,7 +8,7 @@
 //! | room | may look into | foreign crates that live only here |
 //! |---|---|---|
 //! | `main` | `cli` | |
-//! | `cli/` | `diff`, `explain`, `serve`, `ops`, `poll`, `http`, `tftp`, `publish`, `source`, `state`, `observe`, `import`, `wait`, `manifest`, `compile`, `diagnostic`, `keyring`, `snapshot`, `render`, `label`, `tree` | `clap`, `clap_complete`, `include_dir` |
+//! | `cli/` | `diff`, `explain`, `serve`, `ops`, `poll`, `http`, `tftp`, `publish`, `source`, `state`, `observe`, `import`, `wait`, `health`, `manifest`, `compile`, `diagnostic`, `keyring`, `snapshot`, `render`, `label`, `tree` | `clap`, `clap_complete`, `include_dir` |
 //! | `diff/` | `snapshot`, `render`, `template`, `label`, `id`, `tree` | `similar` |
 //! | `explain/` | `compile`, `render`, `diagnostic`, `snapshot`, `label`, `tree` | |
 //! | `serve/` | `ops`, `poll`, `http`, `tftp`, `publish`, `source`, `state`, `keyring`, `observe`, `manifest`, `compile`, `label`, `render`, `tree` | `rustix` |
@@ -19,6 +19,7 @@
 //! | `state/` | `tree` | `sha2` |
 //! | `tree` | | |
 //! | `wait` | | `reqwest`, `rustls` |
+//! | `health` | | |
 //! | `import/` | `manifest`, `diagnostic`, `label`, `tree` | |
 //! | `manifest/` | `tree`, `diagnostic`, `label`, `template` | `serde_yaml`, `ignore` |
 //! | `diagnostic/` | `tree`, `label`, `template` | `sha2`, `strsim`, `unicode_width` |
@@ -56,6 +57,7 @@ pub mod diagnostic;
 pub mod diff;
 pub mod explain;
 pub mod file;
+pub mod health;
 pub mod http;
 pub mod id;
 pub mod import;

@@ -42,6 +42,12 @@ pub fn with_environment(
     args
 }
 
+/// The lines of a repeatable flag's variable, for commands that have to know what `serve` is told; `None` without any.
+pub(super) fn values(long: &str, vars: &[(OsString, OsString)]) -> Option<Vec<OsString>> {
+    let values: Vec<OsString> = lines(variable(long, vars)?).map(OsStr::to_owned).collect();
+    (!values.is_empty()).then_some(values)
+}
+
 fn variable<'v>(long: &str, vars: &'v [(OsString, OsString)]) -> Option<&'v OsStr> {
     let name = format!("GITBOOT_{}", long.to_ascii_uppercase().replace('-', "_"));
     let found = vars.iter().find(|(key, _)| *key == *name);

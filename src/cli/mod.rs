@@ -6,6 +6,7 @@ mod demo;
 mod diff;
 mod environment;
 mod explain;
+mod health;
 mod import;
 mod input;
 mod labels;
@@ -59,6 +60,8 @@ enum Command {
     List(Box<list::Args>),
     /// Wait until every server serves a revision
     Wait(wait::Args),
+    /// Say whether the server of this machine serves, for health checks
+    Health(health::Args),
     /// Print the JSON Schema of a manifest, for editors
     Schema(schema::Args),
     /// Print a script that completes commands and flags in a shell
@@ -140,6 +143,7 @@ fn run(cli: &Cli, vars: &[(OsString, OsString)]) -> anyhow::Result<Outcome> {
         Command::Explain(args) => explain::run(args),
         Command::List(args) => list::run(args),
         Command::Wait(args) => wait::run(args),
+        Command::Health(args) => health::run(args, vars),
         Command::Schema(args) => schema::run(args),
         Command::Completions(args) => completions::run(args, Cli::command()),
         Command::Import(args) => import::run(args),

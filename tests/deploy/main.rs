@@ -13,4 +13,5 @@
 
 mod kubernetes;
 mod monitoring;
+mod container;
 mod support;

@@ -2,9 +2,15 @@
 //! sends exact bytes.
 #![allow(dead_code, reason = "the integration tests use the rest")]
 
+#[path = "../it/support/daemon.rs"]
+pub(crate) mod daemon;
 #[path = "../it/support/git.rs"]
 pub(crate) mod git;
 #[path = "../it/support/http.rs"]
 pub(crate) mod http;
+#[path = "../it/support/http_backend.rs"]
+pub(crate) mod http_backend;
 #[path = "../it/support/process.rs"]
 pub(crate) mod process;
+#[path = "../it/support/sshd.rs"]
+pub(crate) mod sshd;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::{run, source_tree};
 use crate::support::process::run_in;
 
-const COMMANDS: [&str; 11] = [
+const COMMANDS: [&str; 12] = [
     "serve",
     "demo",
     "validate",
@@ -14,6 +14,7 @@ const COMMANDS: [&str; 11] = [
     "explain",
     "list",
     "wait",
+    "health",
     "schema",
     "completions",
     "import",
