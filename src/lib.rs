@@ -8,12 +8,13 @@
 //! | room | may look into | foreign crates that live only here |
 //! |---|---|---|
 //! | `main` | `cli` | |
-//! | `cli/` | `diff`, `explain`, `serve`, `ops`, `poll`, `http`, `tftp`, `publish`, `source`, `state`, `observe`, `import`, `wait`, `manifest`, `compile`, `diagnostic`, `keyring`, `snapshot`, `render`, `label`, `tree` | `clap`, `clap_complete`, `include_dir` |
+//! | `cli/` | `diff`, `explain`, `serve`, `systemd`, `ops`, `poll`, `http`, `tftp`, `publish`, `source`, `state`, `observe`, `import`, `wait`, `manifest`, `compile`, `diagnostic`, `keyring`, `snapshot`, `render`, `label`, `tree` | `clap`, `clap_complete`, `clap_mangen`, `include_dir` |
 //! | `diff/` | `snapshot`, `render`, `template`, `label`, `id`, `tree` | `similar` |
 //! | `explain/` | `compile`, `render`, `diagnostic`, `snapshot`, `label`, `tree` | |
-//! | `serve/` | `ops`, `poll`, `http`, `tftp`, `publish`, `source`, `state`, `keyring`, `observe`, `manifest`, `compile`, `label`, `render`, `tree` | `rustix` |
+//! | `serve/` | `systemd`, `ops`, `poll`, `http`, `tftp`, `publish`, `pulse`, `source`, `state`, `keyring`, `observe`, `manifest`, `compile`, `label`, `render`, `tree` | `rustix` |
+//! | `systemd/` | `poll`, `publish`, `pulse` | `listenfd`, `sd_notify`, `socket2` |
 //! | `ops/` | `poll`, `explain`, `publish`, `render`, `snapshot`, `label`, `observe`, `file`, `tree` | `hyper`, `hyper_util`, `http_body_util`, `hmac`, `sha2` |
-//! | `poll/` | `source`, `state`, `keyring`, `compile`, `publish`, `diagnostic`, `snapshot`, `observe`, `tree` | `rand` |
+//! | `poll/` | `source`, `state`, `keyring`, `compile`, `publish`, `pulse`, `diagnostic`, `snapshot`, `observe`, `tree` | `rand` |
 //! | `source/` | `file`, `tree` | `gix`, `httpdate`, `jiff`, `reqwest`, `ring`, `rustls`, `ssh_key` |
 //! | `keyring` | `compile`, `manifest`, `diagnostic`, `id`, `secret`, `file`, `tree` | |
 //! | `state/` | `tree` | `sha2` |
@@ -31,9 +32,10 @@
 //! | `snapshot/` | `template`, `label`, `id`, `secret`, `tree` | |
 //! | `render` | `snapshot`, `template`, `label`, `id`, `secret`, `tree` | |
 //! | `publish/` | `snapshot`, `id`, `diagnostic`, `tree` | `arc_swap` |
-//! | `http/` | `publish`, `render`, `snapshot`, `label`, `id`, `observe`, `poll`, `file`, `tree` | `warp`, `hyper`, `hyper_util`, `http_body_util`, `ipnet`, `rustls`, `socket2`, `tokio_rustls`, `x509_parser` |
+//! | `http/` | `publish`, `render`, `snapshot`, `label`, `id`, `observe`, `poll`, `pulse`, `file`, `tree` | `warp`, `hyper`, `hyper_util`, `http_body_util`, `ipnet`, `rustls`, `socket2`, `tokio_rustls`, `x509_parser` |
 //! | `tftp/` | `observe` | `nix`, `socket2` |
 //! | `observe/` | `label` | `tracing_subscriber` |
+//! | `pulse` | | |
 //!
 //! What holds everywhere:
 //!
@@ -66,12 +68,14 @@ pub mod observe;
 pub mod ops;
 pub mod poll;
 pub mod publish;
+pub mod pulse;
 pub mod render;
 pub mod secret;
 pub mod serve;
 pub mod snapshot;
 pub mod source;
 pub mod state;
+pub mod systemd;
 pub mod template;
 pub mod tftp;
 pub mod tree;

@@ -51,12 +51,17 @@ fn listen(text: &str) -> Result<Listen, String> {
 }
 
 impl Ops {
-    /// What the flags tell the server; `None` for no listener.
-    pub(super) fn settings(&self) -> Option<Settings> {
+    /// Whether somebody said where to listen, or not to.
+    pub(super) fn listens(&self) -> bool {
+        self.ops_listen.is_some()
+    }
+
+    /// What the flags tell the server; `None` for no listener. `given` is the address of a socket that takes their place.
+    pub(super) fn settings(&self, given: Option<SocketAddr>) -> Option<Settings> {
         match self.ops_listen {
             Some(Listen::Off) => None,
             listen => Some(Settings {
-                listen: listen.and_then(Listen::address),
+                listen: given.or(listen.and_then(Listen::address)),
                 token_file: self.ops_token_file.clone(),
                 hook_secret_file: self.hook_secret_file.clone(),
             }),

@@ -33,6 +33,7 @@ mod signed;
 mod source;
 mod state;
 mod support;
+mod systemd;
 mod tftp;
 mod tls;
 mod unwritable;
