@@ -11,4 +11,6 @@
     reason = "a test that meets the unexpected may fail anywhere"
 )]
 
+mod release;
 mod support;
+mod systemd;
