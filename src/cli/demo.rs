@@ -18,6 +18,7 @@ use super::{Misuse, Outcome};
 use crate::compile;
 use crate::keyring::{KeyFiles, Keyring};
 use crate::source::{self, RepoUrl, seed};
+use crate::systemd::Sockets;
 use crate::tree::RepoPath;
 
 /// The example, as it is in the source tree.
@@ -69,8 +70,12 @@ pub(super) fn run(args: &Args, vars: &[(OsString, OsString)]) -> anyhow::Result<
         args.interval,
     )?;
     let settings = crate::serve::Settings {
-        ops: args.ops.settings("", None),
+        ops: args.ops.settings("", None, None),
         ..settings
+    };
+    let place = serve::Place {
+        settings,
+        sockets: Sockets::default(),
     };
     let source = source::Settings {
         state_dir: Some(state),
@@ -78,7 +83,7 @@ pub(super) fn run(args: &Args, vars: &[(OsString, OsString)]) -> anyhow::Result<
     };
     serve::start(
         &args.process,
-        settings,
+        place,
         source,
         compile::Options {
             boot_script: args.boot.script.clone(),

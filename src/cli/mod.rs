@@ -12,12 +12,14 @@ mod input;
 mod labels;
 mod limits;
 mod list;
+mod man;
 mod ops;
 mod print;
 mod render;
 mod schema;
 mod secrets;
 mod serve;
+mod sockets;
 mod table;
 mod tftp;
 mod tls;
@@ -68,6 +70,9 @@ enum Command {
     Completions(completions::Args),
     /// Write manifests out of what another boot server reads
     Import(Box<import::Args>),
+    /// Write the manual pages, for packages
+    #[command(hide = true)]
+    Man(man::Args),
 }
 
 /// How a command that explains or lists prints.
@@ -147,6 +152,7 @@ fn run(cli: &Cli, vars: &[(OsString, OsString)]) -> anyhow::Result<Outcome> {
         Command::Schema(args) => schema::run(args),
         Command::Completions(args) => completions::run(args, Cli::command()),
         Command::Import(args) => import::run(args),
+        Command::Man(args) => man::run(args, Cli::command()),
     }
 }
 

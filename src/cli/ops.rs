@@ -55,14 +55,25 @@ fn listen(text: &str) -> Result<Listen, String> {
 }
 
 impl Ops {
-    /// What the flags tell the server of this repository, of which `folder` is served; `None` for no listener.
-    pub(super) fn settings(&self, repository: &str, folder: Option<&str>) -> Option<Settings> {
+    /// Whether somebody said where to listen, or not to.
+    pub(super) fn listens(&self) -> bool {
+        self.ops_listen.is_some()
+    }
+
+    /// What the flags tell the server of this repository, of which `folder` is served; `None` for no listener. `given` is the
+    /// address of a socket that takes their place.
+    pub(super) fn settings(
+        &self,
+        repository: &str,
+        folder: Option<&str>,
+        given: Option<SocketAddr>,
+    ) -> Option<Settings> {
         let source_url = self.source_url.clone();
         let source_url = source_url.or_else(|| SourceUrl::of_remote(repository));
         match self.ops_listen {
             Some(Listen::Off) => None,
             listen => Some(Settings {
-                listen: listen.and_then(Listen::address),
+                listen: given.or(listen.and_then(Listen::address)),
                 token_file: self.ops_token_file.clone(),
                 hook_secret_file: self.hook_secret_file.clone(),
                 source_url: match folder {

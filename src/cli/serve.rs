@@ -1,7 +1,7 @@
 //! `gitboot serve`.
 
 use std::ffi::OsString;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -16,7 +16,7 @@ use super::secrets::SecretFiles;
 use super::tftp::Tftp;
 use super::tls::Tls;
 use super::units::{address, duration, interval, memory, positive_duration};
-use super::{Misuse, Outcome};
+use super::{Misuse, Outcome, sockets};
 use crate::compile::{self, Secrets};
 use crate::diagnostic::Diagnostic;
 use crate::http::{self, Access, Network, TlsError};
@@ -29,6 +29,7 @@ use crate::render::BaseUrl;
 use crate::serve::{Server, Settings, Wiring};
 use crate::source::{self, Remote, RepoUrl};
 use crate::state::{Key, State};
+use crate::systemd::{Kind, Sockets};
 use crate::tree::{RepoPath, Tree};
 
 /// How many diagnostics of a refused revision are kept as `validate` prints them, for people: some screenfuls, about 50 kB.
@@ -36,6 +37,9 @@ const MAX_SHOWN_DIAGNOSTICS: usize = 100;
 
 /// How long a check of the repository that is running at the end may take to give up.
 const GIVE_UP_TIME: Duration = Duration::from_secs(1);
+
+/// Where machines ask unless somebody says otherwise: everywhere, in both families (contract, section 6).
+const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), 8080);
 
 /// Every flag of `serve`.
 #[derive(Debug, clap::Args)]
@@ -106,8 +110,9 @@ struct Repository {
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Serving")]
 pub(super) struct Boot {
-    /// An address to listen on; repeatable. `[::]` takes IPv4 too
-    #[arg(long, value_name = "ADDRESS", default_value = "[::]:8080", value_parser = address)]
+    // Not clap's default: sockets that the process was started with take its place.
+    /// An address to listen on; repeatable. `[::]` takes IPv4 too [default: [::]:8080]
+    #[arg(long, value_name = "ADDRESS", value_parser = address)]
     listen: Vec<SocketAddr>,
     /// What URLs in scripts start with [default: http:// and the request's Host]
     #[arg(long, value_name = "URL", value_parser = BaseUrl::parse)]
@@ -188,6 +193,13 @@ pub(super) struct HttpLimits {
     max_connections_per_address: usize,
 }
 
+impl Boot {
+    /// Whether somebody said where to listen.
+    pub(super) fn listens(&self) -> bool {
+        !self.listen.is_empty()
+    }
+}
+
 /// Runs the server.
 pub(super) fn run(args: &Args, vars: &[(OsString, OsString)]) -> anyhow::Result<Outcome> {
     let Args {
@@ -204,10 +216,20 @@ pub(super) fn run(args: &Args, vars: &[(OsString, OsString)]) -> anyhow::Result<
     } = args;
     let folder = repository.path.as_deref().map(served_root).transpose()?;
     let folder = folder.flatten();
+    let folder = folder.as_ref().map(RepoPath::as_str);
+    let sockets = sockets::take(boot, tls, tftp, ops, vars)?;
     let settings = Settings {
-        tls: tls.settings()?,
-        ops: ops.settings(&repository.repo, folder.as_ref().map(RepoPath::as_str)),
+        tls: tls.settings(sockets.has(Kind::Https))?,
+        ops: ops.settings(&repository.repo, folder, sockets.ops_address()),
         ..settings(boot, tftp, process, http_limits, repository.interval)?
+    };
+    let settings = Settings {
+        listen: if sockets.has(Kind::Http) {
+            Vec::new()
+        } else {
+            settings.listen
+        },
+        ..settings
     };
     let source = source_settings(repository, credentials, tree_limits, vars)?;
     let options = compile::Options {
@@ -217,13 +239,20 @@ pub(super) fn run(args: &Args, vars: &[(OsString, OsString)]) -> anyhow::Result<
         ..compile::Options::default()
     };
     let keyring = |budget| secrets.open(budget, Secrets::None);
-    start(process, settings, source, options, keyring, |_| Ok(()))
+    let place = Place { settings, sockets };
+    start(process, place, source, options, keyring, |_| Ok(()))
+}
+
+/// What is served how, and where.
+pub(super) struct Place {
+    pub(super) settings: Settings,
+    pub(super) sockets: Sockets,
 }
 
 /// Binds, tells the caller where, and serves until the end.
 pub(super) fn start(
     process: &Process,
-    settings: Settings,
+    place: Place,
     source: source::Settings,
     options: compile::Options,
     keyring: impl FnOnce(Budget) -> Result<Keyring, Misuse>,
@@ -242,8 +271,9 @@ pub(super) fn start(
         .build()
         .context("cannot start the runtime")?;
     let result = runtime.block_on(async {
+        let Place { settings, sockets } = place;
         let retain = settings.retain;
-        let server = Server::bind(settings).map_err(or_misuse)?;
+        let server = Server::bind(settings, sockets).map_err(or_misuse)?;
         bound(&server.addresses())?;
         server.run(wiring(source, options, keyring, retain)?).await
     });
@@ -269,7 +299,11 @@ pub(super) fn settings(
 ) -> Result<Settings, Misuse> {
     let fixed_labels = FixedLabels::parse(&boot.label).map_err(Misuse)?;
     Ok(Settings {
-        listen: boot.listen.clone(),
+        listen: if boot.listen.is_empty() {
+            vec![DEFAULT_LISTEN]
+        } else {
+            boot.listen.clone()
+        },
         tls: None,
         ops: None,
         external_url: boot.external_url.clone(),

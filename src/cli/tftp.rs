@@ -38,6 +38,11 @@ pub(super) struct Tftp {
 }
 
 impl Tftp {
+    /// Whether somebody said where to listen.
+    pub(super) fn listens(&self) -> bool {
+        !self.tftp_listen.is_empty()
+    }
+
     /// What the flags tell the server.
     pub(super) fn settings(&self) -> serve::Tftp {
         serve::Tftp {

@@ -61,13 +61,21 @@ impl From<ClientLabel> for Identity {
 }
 
 impl Tls {
-    /// Where to listen for TLS and how to speak it; `None` without the flags.
-    pub(super) fn settings(&self) -> Result<Option<(Vec<SocketAddr>, Settings)>, Misuse> {
+    /// Whether somebody said where to listen.
+    pub(super) fn listens(&self) -> bool {
+        !self.listen.is_empty()
+    }
+
+    /// Where to listen for TLS and how to speak it; `None` without the flags. With a socket that was given it needs no address.
+    pub(super) fn settings(
+        &self,
+        has_socket: bool,
+    ) -> Result<Option<(Vec<SocketAddr>, Settings)>, Misuse> {
         let misuse = |text: &str| Err(Misuse(text.to_owned()));
         let clients = self.clients()?;
         match (&*self.listen, &self.cert_file, &self.key_file) {
-            ([], None, None) if clients == Clients::Anybody => Ok(None),
-            ([], ..) => {
+            ([], None, None) if clients == Clients::Anybody && !has_socket => Ok(None),
+            ([], ..) if !has_socket => {
                 misuse("flags that start with `--tls-` are for `--tls-listen`, which is not given")
             }
             (listen, Some(cert_file), Some(key_file)) => {
@@ -77,6 +85,9 @@ impl Tls {
                     clients,
                 };
                 Ok(Some((listen.to_vec(), settings)))
+            }
+            ([], ..) => {
+                misuse("a socket of the name `https` needs `--tls-cert-file` and `--tls-key-file`")
             }
             _ => misuse("`--tls-listen` needs `--tls-cert-file` and `--tls-key-file`"),
         }

@@ -5,7 +5,7 @@ use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::fd::AsFd as _;
 
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::tls::{Acceptor, Tls};
@@ -134,6 +134,38 @@ pub fn bind(addresses: &[SocketAddr]) -> Result<Vec<Listener>, BindError> {
 /// Names the first address that cannot be listened on.
 pub fn bind_tls(addresses: &[SocketAddr], tls: &Tls) -> Result<Vec<Listener>, BindError> {
     let mut listeners = bind_all("--tls-listen", addresses)?;
+    for listener in &mut listeners {
+        listener.tls = Some(tls.acceptor());
+    }
+    Ok(listeners)
+}
+
+/// Listens on sockets that listen already. Must be called inside the runtime.
+///
+/// # Errors
+/// When one of them cannot be used.
+pub fn adopt(sockets: Vec<std::net::TcpListener>) -> io::Result<Vec<Listener>> {
+    let one = |socket: std::net::TcpListener| {
+        // As with those of our own; see `open`.
+        SockRef::from(&socket).set_tcp_nodelay(true)?;
+        socket.set_nonblocking(true)?;
+        let socket = TcpListener::from_std(socket)?;
+        let address = socket.local_addr()?;
+        Ok(Listener {
+            socket,
+            tls: None,
+            address,
+        })
+    };
+    sockets.into_iter().map(one).collect()
+}
+
+/// The same for connections that speak TLS.
+///
+/// # Errors
+/// When one of them cannot be used.
+pub fn adopt_tls(sockets: Vec<std::net::TcpListener>, tls: &Tls) -> io::Result<Vec<Listener>> {
+    let mut listeners = adopt(sockets)?;
     for listener in &mut listeners {
         listener.tls = Some(tls.acceptor());
     }

@@ -32,7 +32,7 @@ pub use accept::{BootService, Door, Limits};
 pub use access::{Access, ClientAddress, Network, Networks};
 pub use chain::{boot_script, first_stage};
 pub use host::local_authority;
-pub use listen::{BindError, Listener, bind, bind_ops, bind_tls};
+pub use listen::{BindError, Listener, adopt, adopt_tls, bind, bind_ops, bind_tls};
 pub use request::{Arrival, Asked, Inquiry};
 pub use tls::{Tls, TlsError};
 

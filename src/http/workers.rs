@@ -8,22 +8,23 @@ use std::thread;
 use super::accept::{BootService, Door};
 use super::listen::Listener;
 use crate::observe;
+use crate::pulse::Pulse;
 
-/// Serves these listeners on as many threads, each of which takes connections from all of them, until the door is closed and
-/// the last connection has ended.
+/// Serves these listeners on a thread for each of these pulses, each of which takes connections from all of them, until the
+/// door is closed and the last connection has ended. A thread that is held up is missed by its pulse.
 ///
 /// # Errors
 /// When a thread, its runtime or its share of a socket cannot be had.
 pub fn spawn<S: BootService>(
-    threads: usize,
+    threads: &[Pulse],
     door: &Arc<Door>,
     listeners: &[Listener],
     service: &S,
 ) -> io::Result<()> {
-    for number in 0..threads.max(1) {
+    for (number, pulse) in threads.iter().enumerate() {
         let shares = listeners.iter().map(Listener::share);
         let shares = shares.collect::<io::Result<Vec<_>>>()?;
-        let (door, service) = (Arc::clone(door), service.clone());
+        let (door, service, pulse) = (Arc::clone(door), service.clone(), pulse.clone());
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .on_thread_park(observe::flush)
@@ -38,7 +39,10 @@ pub fn spawn<S: BootService>(
                     Err(error) => tracing::error!("a thread cannot listen: {error}"),
                 }
             }
-            door.ended().await;
+            tokio::select! {
+                () = pulse.clone().beat() => {}
+                () = door.ended() => pulse.rest(),
+            }
         };
         thread::Builder::new()
             .name(format!("http-{number}"))

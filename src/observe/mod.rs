@@ -22,7 +22,7 @@ use direct::Direct;
 use lines::Lines;
 
 pub use metrics::{Exposition, Metrics, metrics};
-pub use seen::{Crowds, Machine, Register, Seen};
+pub use seen::{Machine, Register, Seen};
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::reply::Reply;
 use super::status::time;
-use crate::observe::{Machine, Register, Seen};
+use crate::observe::{Machine, Register};
 
 /// How many machines of each kind are told unless `limit=` says otherwise.
 const DEFAULT_LIMIT: usize = 1000;
@@ -16,12 +16,7 @@ const MAX_LIMIT: usize = 10_000;
 
 pub(super) fn document(register: Option<&Register>, query: &str) -> Reply {
     let seen = register.map(|register| register.seen(limit(query)));
-    let seen = seen.unwrap_or(Seen {
-        named: Vec::new(),
-        others: Vec::new(),
-        forgotten: 0,
-        lost: 0,
-    });
+    let seen = seen.unwrap_or_default();
     let (named, others) = register.map(Register::counts).unwrap_or_default();
     let mut machines: Vec<&Machine> = seen.named.iter().chain(&seen.others).collect();
     machines.sort_by_key(|one| std::cmp::Reverse(one.last_seen));

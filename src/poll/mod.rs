@@ -19,8 +19,9 @@ use tokio::sync::watch;
 use crate::keyring::Keyring;
 use crate::observe::metrics;
 use crate::publish::{Failure, Moment, Publisher, Refusal};
+use crate::pulse::Pulse;
 use crate::snapshot::Snapshot;
-use crate::source::{Check, ErrorClass, Remote, SourceError};
+use crate::source::{self, Check, ErrorClass, Remote, SourceError};
 use crate::state::State;
 use crate::tree::{Revision, Tree};
 use keep::Keeper;
@@ -31,7 +32,11 @@ use report::Report;
 use restore::Restorer;
 use rollback::Floor;
 
-pub use poke::{Checks, Poke};
+pub use poke::{Checks, Poke, Steps};
+
+/// How long work of this machine alone may take: to read what is stored, to walk a commit, to compile it. A fleet of a
+/// million machines takes seconds.
+const WORK_TIME: Duration = Duration::from_mins(10);
 
 /// Where the desired state comes from. A check blocks; it gives up when `interrupt` is set.
 pub trait Desired: Send {
@@ -59,6 +64,11 @@ pub trait Desired: Send {
     /// Whether the files that the last check took its credentials from hold something else now. Asks no remote.
     fn has_new_credentials(&self) -> bool {
         false
+    }
+
+    /// How long a check may take by its own limits; longer is a fault of ours.
+    fn patience(&self) -> Duration {
+        Duration::MAX
     }
 }
 
@@ -93,6 +103,16 @@ impl Desired for Remote {
 
     fn has_new_credentials(&self) -> bool {
         Self::has_new_credentials(self)
+    }
+
+    fn patience(&self) -> Duration {
+        let source::Settings {
+            git_timeout,
+            fetch_timeout,
+            ..
+        } = self.settings();
+        // A fetch whose objects are of no use is begun anew.
+        git_timeout.saturating_add(*fetch_timeout).saturating_mul(2)
     }
 }
 
@@ -169,6 +189,9 @@ pub struct Poller {
     /// The files outside of the repository that `build` looks into.
     keyring: Option<Arc<Mutex<Keyring>>>,
     trees: Trees,
+    pulse: Pulse,
+    /// How long a check may take by its own limits.
+    patience: Duration,
     /// The revision that was last compiled, published or not.
     known: Option<Revision>,
     /// Why `known` is not served, if it is not.
@@ -187,6 +210,8 @@ impl Poller {
         interval: Duration,
     ) -> Self {
         Self {
+            pulse: Pulse::new("the loop that follows the repository"),
+            patience: desired.patience(),
             desired: Arc::new(Mutex::new(desired)),
             build,
             publisher,
@@ -239,14 +264,22 @@ impl Poller {
         self.pokes.poke()
     }
 
+    /// The loop's sign of life: it is late when a step takes longer than its own limits allow, however long those are.
+    #[must_use]
+    pub fn pulse(&self) -> Pulse {
+        self.pulse.clone()
+    }
+
     /// Checks until `stop` turns true. A check that is running then is told to give up, and not waited for.
     pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
         metrics().expect_failures(ErrorClass::ALL.map(ErrorClass::as_str));
         let interrupt = Arc::new(AtomicBool::new(false));
         let mut cause = Cause::Due;
+        let pulse = self.pulse.clone();
+        pulse.within(WORK_TIME);
         tokio::select! {
             () = self.restore() => {}
-            () = stopped(&mut stop) => return,
+            () = stopped(&mut stop) => return pulse.rest(),
         }
         loop {
             let began = Instant::now();
@@ -265,6 +298,7 @@ impl Poller {
             };
         }
         interrupt.store(true, Ordering::Relaxed);
+        pulse.rest();
     }
 
     async fn restore(&mut self) {
@@ -295,6 +329,7 @@ impl Poller {
     async fn pause(&mut self, began: Instant) -> Cause {
         let pause = self.pace.pause(rand::random());
         tracing::debug!(millis = millis(pause), "the next check is due");
+        self.pulse.within(pause.saturating_add(WORK_TIME));
         let now = Instant::now();
         let mut due = now + pause;
         let mut cause = Cause::Due;
@@ -325,7 +360,9 @@ impl Poller {
 
     /// One check and what follows from it. Says whether the remote has something new, be it good or bad.
     async fn attempt(&mut self, interrupt: &Arc<AtomicBool>) -> bool {
+        self.pulse.within(WORK_TIME);
         let is_rekeyed = self.rekey().await;
+        self.pulse.within(self.patience.saturating_add(WORK_TIME));
         let started = Instant::now();
         let is_new = match self.check(interrupt).await {
             Ok(Check::Unchanged(revision)) => {
@@ -431,6 +468,7 @@ impl Poller {
     }
 
     async fn compiled(&self, tree: &Arc<Tree>) -> Built {
+        self.pulse.within(WORK_TIME);
         let build = Arc::clone(&self.build);
         let tree = Arc::clone(tree);
         let compiled = tokio::task::spawn_blocking(move || restore::compiled(&*build, &tree));

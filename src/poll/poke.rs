@@ -50,6 +50,17 @@ impl Poke {
         checks
     }
 
+    /// The loop's steps from its start on: each begin and each end of a check is one.
+    #[must_use]
+    pub fn steps(&self) -> Steps {
+        let mut progress = self.progress.clone();
+        progress.mark_unchanged();
+        if progress.borrow().begun > 0 {
+            progress.mark_changed();
+        }
+        Steps { progress }
+    }
+
     fn checks(&self) -> Checks {
         let progress = self.progress.clone();
         let Progress { begun, ended } = *progress.borrow();
@@ -58,6 +69,20 @@ impl Poke {
             begun,
             ended,
         }
+    }
+}
+
+/// What the loop does, without asking it for anything.
+#[derive(Debug)]
+pub struct Steps {
+    progress: watch::Receiver<Progress>,
+}
+
+impl Steps {
+    /// Waits for a step that was not seen yet; several are one. The first one comes when what was stored is served again, or
+    /// nothing is stored. Returns `false` when the loop has ended.
+    pub async fn next(&mut self) -> bool {
+        self.progress.changed().await.is_ok()
     }
 }
 

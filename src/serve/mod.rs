@@ -19,8 +19,10 @@ use crate::keyring::Keyring;
 use crate::label::FixedLabels;
 use crate::poll::{Build, Desired, Poke, Poller};
 use crate::publish::Publisher;
+use crate::pulse::Pulse;
 use crate::render::BaseUrl;
 use crate::state::State;
+use crate::systemd::{Line, Manager, Scene, Sockets};
 use crate::tftp::{Hatch, Listener as TftpListener};
 
 pub use tftp::Tftp;
@@ -28,9 +30,9 @@ pub use tftp::Tftp;
 /// Everything that a server is told.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Where to listen.
+    /// Where to listen, beside the sockets that the process was started with.
     pub listen: Vec<SocketAddr>,
-    /// Where to listen for TLS, and how it is spoken.
+    /// Where to listen for TLS beside such sockets, and how it is spoken.
     pub tls: Option<(Vec<SocketAddr>, tls::Settings)>,
     /// What URLs start with.
     pub external_url: Option<BaseUrl>,
@@ -85,25 +87,35 @@ pub struct Server {
 }
 
 impl Server {
-    /// Binds all addresses and takes over the process's signals. Must be called inside the runtime.
+    /// Binds all addresses, listens on these sockets beside them, and takes over the process's signals. Must be called inside
+    /// the runtime.
     ///
     /// # Errors
     /// Names the address that cannot be listened on, or a [`http::TlsError`] the file that cannot be used, and the way out.
-    pub fn bind(settings: Settings) -> anyhow::Result<Self> {
+    pub fn bind(settings: Settings, sockets: Sockets) -> anyhow::Result<Self> {
+        const GIVEN: &str = "cannot listen on a socket of the service manager";
         let signals = Signals::new().context("cannot take over the process's signals")?;
+        let given = sockets.to_string();
+        if !given.is_empty() {
+            tracing::info!("sockets of the service manager: {given}");
+        }
         let mut listeners = http::bind(&settings.listen)?;
+        listeners.extend(http::adopt(sockets.http).context(GIVEN)?);
         let mut tls = None;
         if let Some((addresses, settings)) = &settings.tls {
             let spoken = Tls::load(settings.clone())?;
             listeners.extend(http::bind_tls(addresses, &spoken)?);
+            listeners.extend(http::adopt_tls(sockets.https, &spoken).context(GIVEN)?);
             tls = Some(spoken);
         }
-        let tftp_listeners = tftp::bind(&settings.tftp)?;
+        let tftp_listeners = tftp::bind(&settings.tftp, sockets.tftp)?;
         let ops_listener = match &settings.ops {
-            Some(settings) => ops::bind(settings)?,
+            Some(settings) => ops::bind(settings, sockets.ops)?,
             None => None,
         };
-        files::allow(settings.limits.max_connections + tftp::files(&settings.tftp));
+        files::allow(
+            settings.limits.max_connections + tftp::files(&settings.tftp, &tftp_listeners),
+        );
         Ok(Self {
             settings,
             listeners,
@@ -151,7 +163,10 @@ impl Server {
         );
         let door = Door::new(settings.limits, settings.access.trusted_proxies.clone());
         let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
-        http::workers::spawn(threads, &door, &listeners, &service)
+        let mut pulses: Vec<Pulse> = (0..threads)
+            .map(|number| Pulse::new(format!("the thread `http-{number}`")))
+            .collect();
+        http::workers::spawn(&pulses, &door, &listeners, &service)
             .context("cannot start the threads that answer")?;
         for listener in &listeners {
             tracing::info!(
@@ -168,7 +183,7 @@ impl Server {
         );
         let (stop, stopping) = watch::channel(false);
         let parts = ops::Parts {
-            current,
+            current: current.clone(),
             poke: poke.clone(),
             door: Arc::clone(&door),
             hatch: Arc::clone(&hatch),
@@ -179,13 +194,25 @@ impl Server {
         ops::start(ops_listener, &settings, parts, stopping.clone())?;
         // Each thread has its own share; the sockets close with the last of them.
         drop(listeners);
+        pulses.push(poller.pulse());
+        let line = attended(Scene {
+            current,
+            poke: poke.clone(),
+            pulses,
+        });
         tokio::spawn(poller.run(stopping));
         if let Some(tls) = &tls {
             tokio::spawn(Arc::clone(tls).watch());
         }
 
-        let ending = signals.end(Some((&poke, tls.as_deref()))).await;
+        let asked = Asked {
+            poke: &poke,
+            tls: tls.as_deref(),
+            line: &line,
+        };
+        let ending = signals.end(Some(asked)).await;
         draining.store(true, Ordering::Relaxed);
+        line.stop();
         let delay = match ending {
             Ending::Terminate => settings.drain_delay,
             Ending::Interrupt => Duration::ZERO,
@@ -197,6 +224,11 @@ impl Server {
         stop.send_replace(true);
         drained
     }
+}
+
+/// Tells the service manager, if there is one, from now on.
+fn attended(scene: Scene) -> Line {
+    Manager::from_env().map_or_else(Line::nowhere, |manager| manager.attend(scene))
 }
 
 fn route_settings(settings: &Settings, poke: &Poke, draining: &Arc<AtomicBool>) -> http::Settings {
@@ -245,6 +277,24 @@ enum Ending {
     Interrupt,
 }
 
+/// What is asked to look at the world again.
+struct Asked<'a> {
+    poke: &'a Poke,
+    tls: Option<&'a Tls>,
+    line: &'a Line,
+}
+
+impl Asked<'_> {
+    fn look(&self) {
+        if let Some(tls) = self.tls {
+            tls.look();
+        }
+        if !self.line.reload() {
+            self.poke.ask();
+        }
+    }
+}
+
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
@@ -261,18 +311,15 @@ impl Signals {
     }
 
     /// Waits for a signal to end; SIGHUP meanwhile asks for a check, and for a look at the files of TLS.
-    async fn end(&mut self, asked: Option<(&Poke, Option<&Tls>)>) -> Ending {
+    async fn end(&mut self, asked: Option<Asked<'_>>) -> Ending {
         loop {
             tokio::select! {
                 _ = self.terminate.recv() => return Ending::Terminate,
                 _ = self.interrupt.recv() => return Ending::Interrupt,
                 _ = self.hang_up.recv() => {
-                    if let Some((poke, tls)) = asked {
+                    if let Some(asked) = &asked {
                         tracing::debug!("SIGHUP: checking the repository now");
-                        poke.ask();
-                        if let Some(tls) = tls {
-                            tls.look();
-                        }
+                        asked.look();
                     }
                 }
             }

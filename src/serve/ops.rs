@@ -32,12 +32,19 @@ pub(super) struct Parts {
     pub(super) store: Option<PathBuf>,
 }
 
-/// Binds the address, and looks whether the files are there. Must be called inside the runtime.
+/// Binds the address unless there is a socket already, and looks whether the files are there. Must be called inside the
+/// runtime.
 ///
 /// Machines boot whether or not somebody looks on: where nobody has chosen the address and it cannot be had, there is a
 /// warning and no listener.
-pub(super) fn bind(settings: &ops::Settings) -> anyhow::Result<Option<TcpListener>> {
+pub(super) fn bind(
+    settings: &ops::Settings,
+    given: Option<TcpListener>,
+) -> anyhow::Result<Option<TcpListener>> {
     settings.check_files()?;
+    if given.is_some() {
+        return Ok(given);
+    }
     if let Some(address) = settings.listen {
         return Ok(Some(http::bind_ops(address)?));
     }

@@ -1,6 +1,6 @@
 //! TFTP beside HTTP: where it listens, and how it leads there.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -26,8 +26,8 @@ pub struct Tftp {
     pub limits: Limits,
 }
 
-/// Binds all addresses, and looks whether the folder is there.
-pub(super) fn bind(tftp: &Tftp) -> anyhow::Result<Vec<Listener>> {
+/// Binds all addresses, listens on these sockets beside them, and looks whether the folder is there.
+pub(super) fn bind(tftp: &Tftp, given: Vec<UdpSocket>) -> anyhow::Result<Vec<Listener>> {
     if let Some(root) = &tftp.root {
         tftp::check_root(root).with_context(|| {
             format!(
@@ -36,12 +36,15 @@ pub(super) fn bind(tftp: &Tftp) -> anyhow::Result<Vec<Listener>> {
             )
         })?;
     }
-    Ok(tftp::bind(&tftp.listen)?)
+    let mut listeners = tftp::bind(&tftp.listen)?;
+    let given = tftp::adopt(given);
+    listeners.extend(given.context("cannot use a UDP socket of the service manager")?);
+    Ok(listeners)
 }
 
 /// How many files it may have open beside those of HTTP.
-pub(super) fn files(tftp: &Tftp) -> usize {
-    if tftp.listen.is_empty() {
+pub(super) fn files(tftp: &Tftp, listeners: &[Listener]) -> usize {
+    if listeners.is_empty() {
         return 0;
     }
     tftp.limits.max_transfers.saturating_mul(FILES_PER_TRANSFER)

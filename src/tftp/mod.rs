@@ -30,7 +30,7 @@ use root::Refusal;
 use serve::End;
 use socket::answering;
 
-pub use socket::{BindError, Listener, bind};
+pub use socket::{BindError, Listener, adopt, bind};
 
 /// The names that the server answers itself, whatever the folder holds: iPXE asks for the second next to where it came from.
 const BOOT_SCRIPT: &str = "boot.ipxe";

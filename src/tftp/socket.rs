@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io::{self, ErrorKind, IoSliceMut};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
-use std::os::fd::AsRawFd as _;
+use std::os::fd::{AsFd, AsRawFd as _};
 
 use nix::sys::socket::sockopt::{Ipv4PacketInfo, Ipv6RecvPacketInfo};
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, setsockopt};
@@ -93,6 +93,21 @@ pub fn bind(addresses: &[SocketAddr]) -> Result<Vec<Listener>, BindError> {
     addresses.iter().map(one).collect()
 }
 
+/// Listens on sockets that are bound already. Must be called inside the runtime.
+///
+/// # Errors
+/// When the system refuses to say to which address a datagram was sent.
+pub fn adopt(sockets: Vec<std::net::UdpSocket>) -> io::Result<Vec<Listener>> {
+    let one = |socket: std::net::UdpSocket| {
+        let address = socket.local_addr()?;
+        tell_destination(&socket, address)?;
+        socket.set_nonblocking(true)?;
+        let socket = UdpSocket::from_std(socket)?;
+        Ok(Listener { socket, address })
+    };
+    sockets.into_iter().map(one).collect()
+}
+
 /// The socket of one transfer: its address is the one that was asked, its port is new.
 pub(super) fn answering(local: IpAddr, peer: SocketAddr) -> io::Result<UdpSocket> {
     // A link-local address means something on one link alone, that of whoever asked.
@@ -123,13 +138,21 @@ fn open(address: SocketAddr, both_families: bool) -> io::Result<Socket> {
     if address.is_ipv6() {
         // The system's default differs from host to host.
         socket.set_only_v6(!(both_families && address.ip().is_unspecified()))?;
-        setsockopt(&socket, Ipv6RecvPacketInfo, &true)?;
-    } else {
-        setsockopt(&socket, Ipv4PacketInfo, &true)?;
     }
+    tell_destination(&socket, address)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
     Ok(socket)
+}
+
+/// Has the system say to which address each datagram was sent.
+fn tell_destination(socket: &impl AsFd, address: SocketAddr) -> io::Result<()> {
+    if address.is_ipv6() {
+        setsockopt(socket, Ipv6RecvPacketInfo, &true)?;
+    } else {
+        setsockopt(socket, Ipv4PacketInfo, &true)?;
+    }
+    Ok(())
 }
 
 type Received = (usize, Option<SocketAddr>, Option<IpAddr>);

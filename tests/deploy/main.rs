@@ -11,7 +11,9 @@
     reason = "a test that meets the unexpected may fail anywhere"
 )]
 
+mod container;
 mod kubernetes;
 mod monitoring;
-mod container;
+mod release;
 mod support;
+mod systemd;

@@ -34,6 +34,7 @@ mod signed;
 mod source;
 mod state;
 mod support;
+mod systemd;
 mod tftp;
 mod tls;
 mod unwritable;

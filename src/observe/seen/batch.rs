@@ -10,8 +10,9 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use crate::label::{Identity, Labels};
 use crate::observe::{Answered, gathers};
 
-/// How many answers may wait to be collected: a tenth of a second of 80,000 requests a second. More are counted as lost.
-pub(super) const MAX_WAITING: usize = 8192;
+/// How many answers may wait to be collected: a tenth of a second and more of 100,000 requests a second. More are counted as
+/// lost.
+pub(super) const MAX_WAITING: usize = 16_384;
 
 /// How many answers a thread hands over at once when it does not come to rest: little memory, and a send for many requests.
 const MAX_BATCH: usize = 64;

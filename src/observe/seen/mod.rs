@@ -75,7 +75,7 @@ impl Machine {
 }
 
 /// Everything that is remembered, as it is at one moment.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Seen {
     /// Machines that an Assignment names, the last one seen first.
     pub named: Vec<Machine>,
@@ -85,17 +85,6 @@ pub struct Seen {
     pub forgotten: u64,
     /// How many answers were given so fast that nobody could note whom.
     pub lost: u64,
-}
-
-/// Everybody who is remembered, as it is at one moment; the last one seen first.
-#[derive(Debug, Default)]
-pub struct Crowds<'a> {
-    /// Machines that an Assignment names.
-    pub named: Vec<&'a Machine>,
-    /// Machines of a class or a default, and those that nobody assigned.
-    pub others: Vec<&'a Machine>,
-    /// How many were forgotten because others needed their places.
-    pub forgotten: u64,
 }
 
 /// Collects who was seen. There is one in a process.
@@ -149,17 +138,6 @@ impl Register {
             forgotten: book.named.evicted() + book.others.evicted(),
             lost: batch::lost(),
         }
-    }
-
-    /// Looks at everybody who was seen until now, without a copy. Whoever is seen meanwhile waits, within bounds.
-    pub fn look<T>(&self, look: impl FnOnce(&Crowds<'_>) -> T) -> T {
-        let mut book = self.book();
-        book.collect(SystemTime::now());
-        look(&Crowds {
-            named: book.named.iter().collect(),
-            others: book.others.iter().collect(),
-            forgotten: book.named.evicted() + book.others.evicted(),
-        })
     }
 
     /// How many are remembered: those that an Assignment names, and all others.

@@ -112,7 +112,7 @@ fn seen(view: &View<'_>, labels: &Labels) -> Markup {
             })
         })
     };
-    let (seen, _) = view.look(|crowds| last(crowds, MAX_SEEN, is_it));
+    let (seen, _) = last(&view.seen(), MAX_SEEN, is_it);
     html! {
         @if !seen.is_empty() {
             section.panel aria-labelledby="seen" {

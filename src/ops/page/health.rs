@@ -321,13 +321,11 @@ mod tests {
         assert_eq!(said(&publisher), (Level::Attention, "New revision refused"));
         publisher.fail(failure(), Moment::now());
         assert_eq!(said(&publisher), (Level::Attention, "Repository away"));
-        let restored = Publication {
-            last_attempt: Some(Attempt {
-                outcome: Outcome::Restored,
-                at: Moment::now(),
-            }),
-            ..Publication::clone(&publisher.current())
-        };
+        let mut restored = Publication::clone(&publisher.current());
+        restored.last_attempt = Some(Attempt {
+            outcome: Outcome::Restored,
+            at: Moment::now(),
+        });
         assert_eq!(word(&restored, none), (Level::Waiting, "Restarted"));
     }
 

@@ -11,7 +11,7 @@ use super::place;
 use super::suggest;
 use super::time::ago;
 use crate::label::{Identity, Labels, encode_query};
-use crate::observe::{Crowds, Machine};
+use crate::observe::{Machine, Seen};
 use crate::snapshot::{NoMatch, Snapshot};
 
 /// How many machines are shown as seen lately: what fits some screens, and is read.
@@ -41,29 +41,29 @@ pub(super) struct Lately {
 
 impl Lately {
     pub(super) fn of(view: &View<'_>) -> Self {
-        view.look(|crowds| Self::among(crowds, view))
+        Self::among(&view.seen(), view)
     }
 
-    fn among(crowds: &Crowds<'_>, view: &View<'_>) -> Self {
+    fn among(seen: &Seen, view: &View<'_>) -> Self {
         let mut by_profile: HashMap<&str, usize> = HashMap::new();
-        for machine in crowds.named.iter().chain(&crowds.others) {
+        for machine in seen.named.iter().chain(&seen.others) {
             if let Some(profile) = &machine.profile {
                 *by_profile.entry(profile).or_default() += 1;
             }
         }
         let own = |(name, count): (&str, usize)| (name.to_owned(), count);
-        let others = crowds.others.iter().copied();
+        let others = seen.others.iter();
         let unassigned: Vec<&Machine> = others.filter(|one| is_unassigned(view, one)).collect();
         Self {
-            recent: last(crowds, MAX_SEEN, |_| true).0,
+            recent: last(seen, MAX_SEEN, |_| true).0,
             unassigned_in_all: unassigned.len(),
             unassigned: unassigned
                 .into_iter()
                 .take(MAX_UNASSIGNED)
                 .cloned()
                 .collect(),
-            in_all: crowds.named.len() + crowds.others.len(),
-            forgotten: crowds.forgotten,
+            in_all: seen.named.len() + seen.others.len(),
+            forgotten: seen.forgotten,
             by_profile: by_profile.into_iter().map(own).collect(),
         }
     }
@@ -71,11 +71,11 @@ impl Lately {
 
 /// The last machines of which this is true, the last one first, and how many there are in all.
 pub(super) fn last(
-    crowds: &Crowds<'_>,
+    seen: &Seen,
     most: usize,
     is_wanted: impl Fn(&Machine) -> bool,
 ) -> (Vec<Machine>, usize) {
-    let all = crowds.named.iter().chain(&crowds.others).copied();
+    let all = seen.named.iter().chain(&seen.others);
     let mut wanted: Vec<&Machine> = all.filter(|one| is_wanted(one)).collect();
     let count = wanted.len();
     wanted.sort_by_key(|one| Reverse(one.last_seen));

@@ -22,7 +22,7 @@ use maud::html;
 
 use super::Sources;
 use super::reply::Reply;
-use crate::observe::{Crowds, Register};
+use crate::observe::{Register, Seen};
 use crate::publish::{Moment, Outcome, Publication};
 use frame::Page;
 use health::{Health, Signs};
@@ -44,12 +44,10 @@ pub(super) struct View<'a> {
 }
 
 impl View<'_> {
-    /// Looks at the machines that were seen; at none where nobody notes them.
-    fn look<T>(&self, look: impl FnOnce(&Crowds<'_>) -> T) -> T {
-        match self.register {
-            Some(register) => register.look(look),
-            None => look(&Crowds::default()),
-        }
+    /// All machines that were seen; none where nobody notes them.
+    fn seen(&self) -> Seen {
+        let seen = self.register.map(|register| register.seen(usize::MAX));
+        seen.unwrap_or_default()
     }
 
     fn health(&self) -> Health {

@@ -57,7 +57,7 @@ fn found(view: &View<'_>, word: &str) -> Markup {
             || machine.assignment.as_deref().is_some_and(has)
             || machine.profile.as_deref().is_some_and(has)
     };
-    let (seen, in_all) = view.look(|crowds| last(crowds, MAX_SEEN, says));
+    let (seen, in_all) = last(&view.seen(), MAX_SEEN, says);
     let snapshot = view.publication.snapshot.as_deref();
     let (listed, more) = snapshot.map_or_else(Default::default, |one| listed(one, &has));
     html! {

@@ -2,6 +2,7 @@
 
 use std::io::{self, BufRead as _, BufReader};
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -68,15 +69,42 @@ impl Process {
     }
 
     /// Starts another program, which logs to stderr, too.
+    #[allow(dead_code, reason = "only the tests of `deploy/` do")]
     pub(crate) fn of(command: &mut Command) -> Self {
         Self::spawn(command).unwrap()
     }
 
+    /// The same with up to two sockets, as a service manager passes them on, and their names unless there are none.
+    pub(crate) fn start_with_sockets(
+        sockets: Vec<OwnedFd>,
+        names: &str,
+        args: &[&str],
+        vars: &[(&str, &str)],
+    ) -> Self {
+        let mut sockets = sockets.into_iter().map(Stdio::from).fuse();
+        let (first, second) = (sockets.next(), sockets.next());
+        let count = usize::from(first.is_some()) + usize::from(second.is_some());
+        // Input and output are what a shell can pass on under other numbers.
+        let script = format!(
+            "exec 3<&0 4<&1 </dev/null >/dev/null; export LISTEN_FDS={count} LISTEN_PID=$$; exec \"$0\" \"$@\""
+        );
+        let mut command = Command::new("sh");
+        command.args(["-c", &script, env!("CARGO_BIN_EXE_gitboot")]);
+        command.args(args).args(quiet(args, vars));
+        command.env_clear().envs(vars.iter().copied());
+        if !names.is_empty() {
+            command.env("LISTEN_FDNAMES", names);
+        }
+        command.stdout(second.unwrap_or(Stdio::null()));
+        Self::spawn_fed(&mut command, first.unwrap_or(Stdio::null())).unwrap()
+    }
+
     fn spawn(command: &mut Command) -> io::Result<Self> {
-        let mut child = command
-            .stdin(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()?;
+        Self::spawn_fed(command, Stdio::null())
+    }
+
+    fn spawn_fed(command: &mut Command, stdin: Stdio) -> io::Result<Self> {
+        let mut child = command.stdin(stdin).stderr(Stdio::piped()).spawn()?;
         let stderr = BufReader::new(child.stderr.take().unwrap());
         let (sender, lines) = channel();
         std::thread::spawn(move || {
