@@ -11,4 +11,6 @@
     reason = "a test that meets the unexpected may fail anywhere"
 )]
 
+mod boot;
+mod lab;
 mod support;

@@ -67,6 +67,11 @@ impl Process {
         }
     }
 
+    /// Starts another program, which logs to stderr, too.
+    pub(crate) fn of(command: &mut Command) -> Self {
+        Self::spawn(command).unwrap()
+    }
+
     fn spawn(command: &mut Command) -> io::Result<Self> {
         let mut child = command
             .stdin(Stdio::null())
