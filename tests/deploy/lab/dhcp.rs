@@ -8,12 +8,13 @@ use super::site::Lab;
 use crate::support::process::Process;
 
 /// The other DHCP server of a network, which knows nothing of booting.
-const OTHER: [&str; 10] = [
+const OTHER: [&str; 11] = [
     "dnsmasq",
     "--keep-in-foreground",
     "--conf-file=/dev/null",
     "--pid-file=",
     "--user=root",
+    "--group=root",
     "--log-facility=-",
     "--port=0",
     "--dhcp-authoritative",

@@ -104,7 +104,7 @@ fn proxy_names_the_boot_file_of_each_architecture() {
         assert_eq!(answer.address, Ipv4Addr::UNSPECIFIED, "{answer:?}");
         assert_eq!(answer.vendor, vendor, "{answer:?}");
         if answer.boot_file.is_empty() {
-            answer = probe.ask_boot_server(firmware, server);
+            answer = probe.ask_boot_server(firmware, &answer);
         }
         assert_eq!(answer.next_server, server, "{answer:?}");
         told.push((vendor, architecture, is_ipxe, answer.boot_file));

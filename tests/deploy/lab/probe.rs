@@ -16,6 +16,8 @@ const AGAIN: Duration = Duration::from_secs(4);
 
 /// The options of DHCP (RFC 2132) that are said or read here.
 mod option {
+    /// PXE's own options.
+    pub(super) const VENDOR: u8 = 43;
     pub(super) const MESSAGE_TYPE: u8 = 53;
     pub(super) const SERVER: u8 = 54;
     pub(super) const WANTED: u8 = 55;
@@ -28,6 +30,10 @@ mod option {
     pub(super) const INTERFACE: u8 = 94;
     pub(super) const MACHINE: u8 = 97;
 }
+
+/// Options of PXE 2.1 within option 43: what may be chosen from a boot server, and what is.
+const BOOT_SERVERS: u8 = 8;
+const BOOT_ITEM: u8 = 71;
 
 const DISCOVER: u8 = 1;
 const REQUEST: u8 = 3;
@@ -56,6 +62,8 @@ pub(super) struct Answer {
     pub(super) next_server: Ipv4Addr,
     pub(super) boot_file: String,
     pub(super) vendor: String,
+    /// The first choice of PXE's menu.
+    pub(super) item: Option<[u8; 2]>,
 }
 
 /// A client in the network.
@@ -85,23 +93,25 @@ impl Probe {
         is_wanted: impl Fn(&Answer) -> bool,
     ) -> Answer {
         let to = (Ipv4Addr::BROADCAST, 67);
-        self.ask(DISCOVER, firmware, to, is_wanted)
+        self.ask(DISCOVER, firmware, None, to, is_wanted)
     }
 
-    /// Asks the boot server that a proxy named.
-    pub(super) fn ask_boot_server(&mut self, firmware: Firmware, server: Ipv4Addr) -> Answer {
-        self.ask(REQUEST, firmware, (server, 4011), |_| true)
+    /// Asks the boot server that a proxy named for what stands first in its menu.
+    pub(super) fn ask_boot_server(&mut self, firmware: Firmware, offer: &Answer) -> Answer {
+        let to = (offer.server, 4011);
+        self.ask(REQUEST, firmware, offer.item, to, |_| true)
     }
 
     fn ask(
         &mut self,
         kind: u8,
         firmware: Firmware,
+        item: Option<[u8; 2]>,
         to: (Ipv4Addr, u16),
         is_wanted: impl Fn(&Answer) -> bool,
     ) -> Answer {
         self.asked += 1;
-        let message = message(kind, self.asked, firmware);
+        let message = message(kind, self.asked, firmware, item);
         let until = Instant::now() + PATIENCE;
         let mut others = Vec::new();
         while Instant::now() < until {
@@ -127,7 +137,7 @@ impl Probe {
 }
 
 /// A message of a client that has no address yet, or, to a boot server, that of the place it is in.
-fn message(kind: u8, number: u32, firmware: Firmware) -> Vec<u8> {
+fn message(kind: u8, number: u32, firmware: Firmware, item: Option<[u8; 2]>) -> Vec<u8> {
     // A request of six bytes of Ethernet address, no relay; answers are to be broadcast.
     let mut message = vec![1, 1, 6, 0];
     message.extend(number.to_be_bytes());
@@ -158,6 +168,9 @@ fn message(kind: u8, number: u32, firmware: Firmware) -> Vec<u8> {
         add(option::INTERFACE, &[1, 3, 16]);
         add(option::MACHINE, &[0; 17]);
     }
+    if let Some([high, low]) = item {
+        add(option::VENDOR, &[BOOT_ITEM, 4, high, low, 0, 0]);
+    }
     if firmware.is_ipxe {
         add(option::USER_CLASS, b"iPXE");
     }
@@ -177,28 +190,40 @@ fn read(bytes: &[u8], number: u32) -> Option<Answer> {
         next_server: four(20).into(),
         boot_file: text(&bytes[108..236]),
         vendor: String::new(),
+        item: None,
     };
-    let mut rest = &bytes[OPTIONS..];
-    while let [code, length, tail @ ..] = rest {
+    for (code, value) in options(&bytes[OPTIONS..]) {
         match code {
-            // Padding has no length.
-            0 => {
-                rest = &rest[1..];
-                continue;
-            }
-            255 => break,
-            _ => {}
-        }
-        let (value, tail) = tail.split_at(usize::from(*length));
-        match *code {
             option::SERVER => answer.server = <[u8; 4]>::try_from(value).unwrap().into(),
             option::VENDOR_CLASS => answer.vendor = text(value),
             option::BOOT_FILE => answer.boot_file = text(value),
+            option::VENDOR => {
+                let mut inner = options(value).into_iter();
+                let servers = inner.find(|(code, _)| *code == BOOT_SERVERS);
+                answer.item = servers.map(|(_, value)| [value[0], value[1]]);
+            }
             _ => {}
         }
-        rest = tail;
     }
     Some(answer)
+}
+
+/// Codes and values of options, up to their end.
+fn options(mut rest: &[u8]) -> Vec<(u8, &[u8])> {
+    let mut options = Vec::new();
+    while let [code, length, tail @ ..] = rest {
+        match code {
+            // Padding has no length.
+            0 => rest = &rest[1..],
+            255 => break,
+            code => {
+                let (value, tail) = tail.split_at(usize::from(*length));
+                options.push((*code, value));
+                rest = tail;
+            }
+        }
+    }
+    options
 }
 
 /// Text up to the first NUL.
