@@ -3,8 +3,8 @@
 use std::fs::File;
 use std::time::Duration;
 
-use crate::machine::{Firmware, Machine};
-use crate::report::Report;
+use super::machine::{Firmware, Machine};
+use super::report::Report;
 
 /// How long firmware may need to come as far as iPXE where the processor helps. It needs two seconds.
 const PROBE: Duration = Duration::from_secs(8);

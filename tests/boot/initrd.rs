@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::linux::Linux;
+use super::linux::Linux;
 
 /// What the modules of the network card need, in the order in which they can be loaded.
 const MODULES: [&str; 8] = [
@@ -16,8 +16,8 @@ const MODULES: [&str; 8] = [
     "drivers/net/virtio_net.ko",
 ];
 
-/// Fetches what `config=` of the kernel's command line names, through the card that `BOOTIF=` names as PXELINUX would, and
-/// says its digest.
+/// Fetches what `config=` or, as Debian's installer has it, `url=` of the kernel's command line names, through the card that
+/// `BOOTIF=` names as PXELINUX would, and says its digest.
 const INIT: &str = r#"#!/bin/busybox sh
 bb=/bin/busybox
 $bb mount -t proc proc /proc
@@ -27,7 +27,7 @@ exec </dev/ttyS0 >/dev/ttyS0 2>&1
 for module in $($bb cat /modules/order); do $bb insmod /modules/$module; done
 for word in $($bb cat /proc/cmdline); do
     case $word in
-    config=*) url=${word#config=} ;;
+    config=* | url=*) url=${word#*=} ;;
     BOOTIF=01-*) mac=$(echo ${word#BOOTIF=01-} | $bb tr - :) ;;
     esac
 done

@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use crate::accelerator::Accelerator;
-use crate::console::{Console, Kind};
-use crate::report::Report;
-use crate::stage::kept_logs;
+use super::accelerator::Accelerator;
+use super::console::{Console, Kind};
+use super::report::Report;
+use super::stage::kept_logs;
 
 /// How long anything on a machine may take. A boot takes 10 seconds on an idle machine that emulates another one; where
 /// tests run, nobody promises idleness.
@@ -30,6 +30,12 @@ pub(crate) enum Firmware {
     Bios,
     /// `OVMF`, and iPXE in the card's ROM.
     Uefi,
+    /// `OVMF` with its own PXE, which is no iPXE.
+    #[allow(dead_code, reason = "the tests of deploy/ boot it")]
+    UefiPxe,
+    /// `OVMF` with its own HTTP boot.
+    #[allow(dead_code, reason = "the tests of deploy/ boot it")]
+    UefiHttp,
     /// `SeaBIOS` that starts iPXE like a kernel, without DHCP before it, with this script: seconds faster.
     Script(&'static str),
 }
@@ -40,6 +46,8 @@ pub(crate) struct Card {
     pub(crate) mac: String,
     /// Whether its network has DHCP; without, nobody ever answers.
     pub(crate) has_dhcp: bool,
+    /// The tap device that is its cable; without one, its network is QEMU's.
+    pub(crate) tap: Option<&'static str>,
 }
 
 impl Card {
@@ -48,6 +56,7 @@ impl Card {
         Self {
             mac: mac.to_owned(),
             has_dhcp: true,
+            tap: None,
         }
     }
 }
@@ -67,6 +76,8 @@ pub(crate) struct Machine {
     pub(crate) serial: &'static str,
     /// The disk that comes after the cards in the order of boot devices.
     pub(crate) disk: Option<String>,
+    /// What it is started by: a program that runs another one somewhere else.
+    pub(crate) by: Vec<String>,
 }
 
 impl Machine {
@@ -74,7 +85,7 @@ impl Machine {
     pub(crate) fn new(firmware: Firmware, mac: &str, boot_file: &str) -> Self {
         let name = match firmware {
             Firmware::Bios => "bios",
-            Firmware::Uefi => "uefi",
+            Firmware::Uefi | Firmware::UefiPxe | Firmware::UefiHttp => "uefi",
             Firmware::Script(_) => "ipxe",
         };
         Self {
@@ -86,6 +97,7 @@ impl Machine {
             uuid: Some("c4a94672-05a1-4eda-a186-b4aa4544b146"),
             serial: "SN-1",
             disk: None,
+            by: Vec::new(),
         }
     }
 
@@ -93,8 +105,11 @@ impl Machine {
     pub(crate) fn start(&self, accelerator: Accelerator, report: &Report) -> Running {
         let folder = tempfile::tempdir().unwrap();
         let socket = folder.path().join(QMP);
-        let mut command = Command::new("qemu-system-x86_64");
+        let mut line = self.by.clone();
+        line.push("qemu-system-x86_64".to_owned());
+        let mut command = Command::new(&line[0]);
         command
+            .args(&line[1..])
             .args(["-nodefaults", "-no-user-config", "-display", "none"])
             .args(["-vga", "none", "-accel", accelerator.name()])
             .args(["-chardev", "stdio,id=serial,signal=off"])
@@ -144,7 +159,7 @@ impl Machine {
                     .args(["-kernel", "/usr/lib/ipxe/ipxe.lkrn", "-initrd"])
                     .arg(path);
             }
-            Firmware::Uefi => {
+            Firmware::Uefi | Firmware::UefiPxe | Firmware::UefiHttp => {
                 let variables = folder.join("vars.fd");
                 std::fs::copy("/usr/share/OVMF/OVMF_VARS_4M.fd", &variables).unwrap();
                 let code =
@@ -154,8 +169,10 @@ impl Machine {
                     .args(["-M", "q35", "-m", "512"])
                     .args(["-drive", code, "-drive", &variables])
                     // After iPXE, the firmware would try its own network boot for minutes before it comes to the disk.
-                    .args(["-fw_cfg", "name=opt/org.tianocore/IPv4PXESupport,string=n"])
                     .args(["-fw_cfg", "name=opt/org.tianocore/IPv6PXESupport,string=n"]);
+                if self.firmware != Firmware::UefiPxe {
+                    command.args(["-fw_cfg", "name=opt/org.tianocore/IPv4PXESupport,string=n"]);
+                }
             }
         }
     }
@@ -170,7 +187,9 @@ impl Machine {
     }
 
     fn add_card(&self, command: &mut Command, at: usize, card: &Card) {
-        let network = if card.has_dhcp {
+        let network = if let Some(tap) = card.tap {
+            format!("tap,id=net{at},ifname={tap},script=no,downscript=no")
+        } else if card.has_dhcp {
             let tftp = self.tftp.as_ref();
             let tftp = tftp.map_or(String::new(), |folder| {
                 format!(",tftp={}", folder.display())
@@ -182,6 +201,7 @@ impl Machine {
         let rom = match self.firmware {
             // QEMU's own choice is an iPXE for both kinds of firmware.
             Firmware::Bios | Firmware::Uefi => format!("bootindex={at}"),
+            Firmware::UefiPxe | Firmware::UefiHttp => format!("romfile=,bootindex={at}"),
             Firmware::Script(_) => "romfile=".to_owned(),
         };
         let device = format!(

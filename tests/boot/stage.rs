@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::accelerator::Accelerator;
-use crate::initrd;
-use crate::linux::Linux;
-use crate::machine::HOST;
-use crate::mirror::Mirror;
+use super::accelerator::Accelerator;
+use super::initrd;
+use super::linux::Linux;
+use super::machine::HOST;
+use super::mirror::Mirror;
 
 /// A file of each package that is needed, and the package.
 const NEEDED: [(&str, &str); 5] = [
@@ -27,16 +27,8 @@ pub(crate) struct Stage {
 impl Stage {
     /// Gets everything ready.
     pub(crate) fn set() -> Self {
-        let missing = NEEDED.iter().filter(|(file, _)| !Path::new(file).exists());
-        let missing: Vec<&str> = missing.map(|(_, package)| *package).collect();
-        assert!(
-            missing.is_empty(),
-            "install Debian's {}",
-            missing.join(", ")
-        );
-        let linux = Linux::find(&scratch().join("linux"));
-        let initrd = initrd::build(&linux);
-        let files = BTreeMap::from([("/vmlinuz", linux.image), ("/initrd", initrd)]);
+        let (image, initrd) = what_boots();
+        let files = BTreeMap::from([("/vmlinuz", image), ("/initrd", initrd)]);
         Self {
             accelerator: Accelerator::choose(),
             mirror: Mirror::start(files),
@@ -47,6 +39,20 @@ impl Stage {
     pub(crate) fn mirror(&self) -> String {
         format!("http://{HOST}:{}", self.mirror.port)
     }
+}
+
+/// A kernel and an initramfs, where everything is there that machines need.
+pub(crate) fn what_boots() -> (Vec<u8>, Vec<u8>) {
+    let missing = NEEDED.iter().filter(|(file, _)| !Path::new(file).exists());
+    let missing: Vec<&str> = missing.map(|(_, package)| *package).collect();
+    assert!(
+        missing.is_empty(),
+        "install Debian's {}",
+        missing.join(", ")
+    );
+    let linux = Linux::find(&scratch().join("linux"));
+    let initrd = initrd::build(&linux);
+    (linux.image, initrd)
 }
 
 /// Where the consoles of machines are kept on which a scenario failed.

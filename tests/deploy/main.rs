@@ -15,5 +15,7 @@ mod container;
 mod kubernetes;
 mod monitoring;
 mod release;
+mod boot;
+mod lab;
 mod support;
 mod systemd;
