@@ -148,7 +148,7 @@ mod tests {
                 "` does not answer: it speaks no HTTP",
             ),
             (b"HTTP/1.1 \n", "` does not answer: it speaks no HTTP"),
-            (&[b'x'; 1 << 16], "` does not answer: it speaks no HTTP"),
+            (&[b'x'; 1 << 10], "` does not answer: it speaks no HTTP"),
             (b"", "` does not answer: it speaks no HTTP"),
         ] {
             let (address, _server) = answering(answer);

@@ -147,15 +147,8 @@ impl Server {
         } = self;
         let draining = Arc::new(AtomicBool::new(false));
         let (publisher, current) = Publisher::new(settings.retain);
-        let mut poller = Poller::new(wiring.desired, wiring.build, publisher, settings.interval)
-            .watching(wiring.keyring);
         let store = wiring.state.as_ref().map(|state| state.folder().to_owned());
-        if let Some(state) = wiring.state {
-            poller = poller.with_state(state);
-        }
-        if wiring.refuses_rollbacks {
-            poller = poller.refusing_rollbacks();
-        }
+        let poller = poller(wiring, publisher, settings.interval);
         let poke = poller.poke();
         let service = http::service(
             current.clone(),
@@ -169,11 +162,8 @@ impl Server {
         http::workers::spawn(&pulses, &door, &listeners, &service)
             .context("cannot start the threads that answer")?;
         for listener in &listeners {
-            tracing::info!(
-                "listening on {}://{}",
-                listener.scheme(),
-                listener.address()
-            );
+            let (scheme, address) = (listener.scheme(), listener.address());
+            tracing::info!("listening on {scheme}://{address}");
         }
         let plain = listeners.iter().filter(|one| !one.is_tls());
         let hatch = tftp::start(
@@ -213,10 +203,7 @@ impl Server {
         let ending = signals.end(Some(asked)).await;
         draining.store(true, Ordering::Relaxed);
         line.stop();
-        let delay = match ending {
-            Ending::Terminate => settings.drain_delay,
-            Ending::Interrupt => Duration::ZERO,
-        };
+        let delay = ending.delay(settings.drain_delay);
         let drained = tokio::select! {
             () = drain(&door, &hatch, delay, settings.drain) => Ok(()),
             _ = signals.end(None) => Err(anyhow::anyhow!("ended by a second signal before the drain was over")),
@@ -224,6 +211,18 @@ impl Server {
         stop.send_replace(true);
         drained
     }
+}
+
+fn poller(wiring: Wiring, publisher: Publisher, interval: Duration) -> Poller {
+    let mut poller =
+        Poller::new(wiring.desired, wiring.build, publisher, interval).watching(wiring.keyring);
+    if let Some(state) = wiring.state {
+        poller = poller.with_state(state);
+    }
+    if wiring.refuses_rollbacks {
+        poller = poller.refusing_rollbacks();
+    }
+    poller
 }
 
 /// Tells the service manager, if there is one, from now on.
@@ -291,6 +290,16 @@ impl Asked<'_> {
         }
         if !self.line.reload() {
             self.poke.ask();
+        }
+    }
+}
+
+impl Ending {
+    /// How long new connections are still taken.
+    fn delay(self, told: Duration) -> Duration {
+        match self {
+            Self::Terminate => told,
+            Self::Interrupt => Duration::ZERO,
         }
     }
 }

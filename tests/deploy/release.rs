@@ -28,8 +28,15 @@ fn run(command: &mut Command) -> String {
 /// The archive of the program that the tests have, and the name of its folder.
 fn archive(out: &Path) -> (PathBuf, String) {
     let target = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
+    // What is only there for debugging makes three quarters of it.
+    let program = out.join("program");
+    run(Command::new("strip")
+        .arg("-o")
+        .arg(&program)
+        .arg(env!("CARGO_BIN_EXE_gitboot")));
     run(Command::new(source_tree().join("deploy/release/build"))
-        .args(["--program", env!("CARGO_BIN_EXE_gitboot"), &target])
+        .arg("--program")
+        .args([program.as_os_str(), target.as_ref()])
         .env("SOURCE_DATE_EPOCH", "1700000000")
         .env("OUT", out));
     let name = format!("gitboot-{}-{target}", env!("CARGO_PKG_VERSION"));

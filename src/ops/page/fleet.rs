@@ -112,7 +112,7 @@ fn row(
                     }
                 }
             }
-            td.number data-label="Named machines" { (grouped(*machines)) }
+            td.number data-label="Named" { (grouped(*machines)) }
             td.number data-label="Seen" { (grouped(seen)) }
         }
     }

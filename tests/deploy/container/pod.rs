@@ -1,6 +1,7 @@
 //! Running an image as container engines do: namespaces of its own, its root folder mounted so that it cannot be written to, its
 //! user, its variables, no way to more rights.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -98,7 +99,7 @@ impl Pod {
     fn add(&mut self, option: &str, folder: &Path, at: &str) {
         // Engines make what something is mounted on.
         fs::create_dir_all(self.root().join(at.trim_start_matches('/'))).unwrap();
-        self.volumes += &format!("{option} {} {at}\n", folder.display());
+        writeln!(self.volumes, "{option} {} {at}", folder.display()).unwrap();
     }
 
     /// Runs what the image runs.
