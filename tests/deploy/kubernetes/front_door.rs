@@ -47,7 +47,8 @@ fn start(rendered: &Rendered) -> Pod {
     for value in env.values_mut() {
         for (from, to) in [("/etc/gitboot/", "etc"), ("/var/lib/gitboot/", "state")] {
             if let Some(rest) = value.strip_prefix(from) {
-                *value = folder.join(to).join(rest).to_str().unwrap().to_owned();
+                let path = folder.join(to).join(rest);
+                path.to_str().unwrap().clone_into(value);
             }
         }
         if value.starts_with("[::]:") {

@@ -7,6 +7,7 @@ mod rendered;
 mod tools;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -74,17 +75,21 @@ fn operators_take_their_resources_and_refuse_misspelt_ones() {
     let models = tools::models();
     let mut sources = String::new();
     for (kind, path) in CUSTOM {
-        sources += &format!(
-            "import {{ {kind}, type I{kind} }} from \"@kubernetes-models/{path}/{kind}\";\n"
-        );
+        writeln!(
+            sources,
+            "import {{ {kind}, type I{kind} }} from \"@kubernetes-models/{path}/{kind}\";"
+        )
+        .unwrap();
     }
     let mut count = 0;
     for rendered in Rendered::all() {
         for (kind, _) in CUSTOM {
             for document in rendered.of_kind(kind) {
-                sources += &format!(
-                    "const c{count}: I{kind} = {document};\nnew {kind}(c{count}).validate();\n"
-                );
+                writeln!(
+                    sources,
+                    "const c{count}: I{kind} = {document};\nnew {kind}(c{count}).validate();"
+                )
+                .unwrap();
                 count += 1;
             }
         }

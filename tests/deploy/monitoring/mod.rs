@@ -3,6 +3,7 @@
 mod promql;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::fs;
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -314,7 +315,7 @@ fn the_dashboard_shows_everything_that_is_exported_and_nothing_else() {
             }
             let number = recorded.len();
             let quoted = serde_json::to_string(expression).unwrap();
-            recorded += &format!("  - {{record: \"a:{number}\", expr: {quoted}}}\n");
+            writeln!(recorded, "  - {{record: \"a:{number}\", expr: {quoted}}}").unwrap();
         }
     }
     let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("dashboard-rules.yaml");
