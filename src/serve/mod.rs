@@ -155,16 +155,7 @@ impl Server {
             Arc::new(route_settings(&settings, &poke, &draining)),
         );
         let door = Door::new(settings.limits, settings.access.trusted_proxies.clone());
-        let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
-        let mut pulses: Vec<Pulse> = (0..threads)
-            .map(|number| Pulse::new(format!("the thread `http-{number}`")))
-            .collect();
-        http::workers::spawn(&pulses, &door, &listeners, &service)
-            .context("cannot start the threads that answer")?;
-        for listener in &listeners {
-            let (scheme, address) = (listener.scheme(), listener.address());
-            tracing::info!("listening on {scheme}://{address}");
-        }
+        let mut pulses = answer(&door, &listeners, &service)?;
         let plain = listeners.iter().filter(|one| !one.is_tls());
         let hatch = tftp::start(
             tftp_listeners,
@@ -211,6 +202,25 @@ impl Server {
         stop.send_replace(true);
         drained
     }
+}
+
+/// Starts a thread for each processor that answers on these listeners, and returns their pulses.
+fn answer(
+    door: &Arc<Door>,
+    listeners: &[Listener],
+    service: &impl http::BootService,
+) -> anyhow::Result<Vec<Pulse>> {
+    let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let pulses: Vec<Pulse> = (0..threads)
+        .map(|number| Pulse::new(format!("the thread `http-{number}`")))
+        .collect();
+    http::workers::spawn(&pulses, door, listeners, service)
+        .context("cannot start the threads that answer")?;
+    for listener in listeners {
+        let (scheme, address) = (listener.scheme(), listener.address());
+        tracing::info!("listening on {scheme}://{address}");
+    }
+    Ok(pulses)
 }
 
 fn poller(wiring: Wiring, publisher: Publisher, interval: Duration) -> Poller {

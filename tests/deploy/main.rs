@@ -11,11 +11,11 @@
     reason = "a test that meets the unexpected may fail anywhere"
 )]
 
+mod boot;
 mod container;
 mod kubernetes;
+mod lab;
 mod monitoring;
 mod release;
-mod boot;
-mod lab;
 mod support;
 mod systemd;
