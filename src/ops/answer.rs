@@ -143,7 +143,7 @@ impl Desk {
     fn filled(&self, body: &Body) -> Reply {
         let body = match whole(body) {
             Ok(body) => body,
-            Err(reply) => return reply,
+            Err(reply) => return *reply,
         };
         Filled::read(body).reply(self.gate.token().as_deref())
     }
@@ -154,7 +154,7 @@ impl Desk {
         }
         let body = match whole(body) {
             Ok(body) => body,
-            Err(reply) => return reply,
+            Err(reply) => return *reply,
         };
         let secret = self.hook_secret_file.as_deref().and_then(file::secret);
         if !secret.is_some_and(|secret| hook::is_signed(&secret, &head.headers, body)) {
@@ -168,16 +168,16 @@ impl Desk {
 }
 
 /// What was sent, or the answer where that is not all.
-fn whole(body: &Body) -> Result<&Bytes, Reply> {
+fn whole(body: &Body) -> Result<&Bytes, Box<Reply>> {
     match body {
         Body::Whole(body) => Ok(body),
         Body::TooLarge => {
             let line = "the body is too large\n";
-            Err(Reply::line(StatusCode::PAYLOAD_TOO_LARGE, line))
+            Err(Reply::line(StatusCode::PAYLOAD_TOO_LARGE, line).into())
         }
         Body::Broken => {
             let line = "the body broke off\n";
-            Err(Reply::line(StatusCode::REQUEST_TIMEOUT, line))
+            Err(Reply::line(StatusCode::REQUEST_TIMEOUT, line).into())
         }
     }
 }
