@@ -11,4 +11,7 @@
     reason = "a test that meets the unexpected may fail anywhere"
 )]
 
+mod ci;
+
+mod guide;
 mod support;
