@@ -170,87 +170,95 @@ impl Change {
 
 #[test]
 fn one_comment_says_what_a_change_would_mean_and_is_kept_up_to_date() {
-    for kind in [Kind::GitHub, Kind::GitLab] {
-        let (change, forge) = (Change::new(), Forge::new(kind));
-        let run = |is_fork| match kind {
-            Kind::GitHub => change.on_github(&forge, is_fork),
-            Kind::GitLab => change.on_gitlab(&forge, is_fork),
-        };
-        let (create, update) = match kind {
-            Kind::GitHub => (
-                "POST /repos/ann/site/issues/7/comments",
-                "PATCH /repos/ann/site/issues/comments/1151",
-            ),
-            Kind::GitLab => (
-                "POST /projects/3/merge_requests/7/notes",
-                "PUT /projects/3/merge_requests/7/notes/1151",
-            ),
-        };
-        let told = || {
-            forge
-                .held
-                .lock()
-                .unwrap()
-                .comments
-                .last()
-                .unwrap()
-                .body
-                .clone()
-        };
-        // The talk of people takes more than a page, and one of them imitates us.
-        forge.talk("5", 150, "nice");
-        forge.talk("5", 1, "<!-- gitboot diff -->\nall is well");
+    [Kind::GitHub, Kind::GitLab]
+        .into_iter()
+        .for_each(keeps_one_comment);
+}
 
-        change.set("notes.txt", "nothing that anybody boots\n");
-        let report = run(false);
-        assert!(report.contains("nothing differs"), "{report}");
-        assert_eq!(forge.changes(), Vec::<String>::new());
-
-        change.edit(SCRIPT, "has no Assignment", "is new here");
-        let report = run(true);
-        assert!(
-            report.contains("+echo This machine is new here."),
-            "{report}"
-        );
-        assert_eq!(
-            forge.changes(),
-            Vec::<String>::new(),
-            "a fork writes nothing"
-        );
-        run(false);
-        assert_eq!(forge.changes(), [create]);
-        assert!(told().starts_with("<!-- gitboot diff -->\n"), "{}", told());
-        assert!(
-            told().contains("+echo This machine is new here."),
-            "{}",
-            told()
-        );
-
-        change.edit(SCRIPT, "has no Assignment", "is newer here");
-        run(false);
-        assert_eq!(forge.changes(), [update]);
-        assert!(
-            told().contains("+echo This machine is newer here."),
-            "{}",
-            told()
-        );
-
-        change.edit(UNKNOWN, "profile: unknown-machine", "profile: nobody");
-        run(false);
-        assert_eq!(forge.changes(), [update]);
-        assert!(told().contains("unknown-profile"), "{}", told());
-
-        change.undo();
-        run(false);
-        assert_eq!(forge.changes(), [update]);
-        assert!(!told().contains("unknown-profile"), "{}", told());
-        let held = forge.held.lock().unwrap();
-        let ours = held
+#[expect(
+    clippy::too_many_lines,
+    reason = "one story, told from its beginning to its end"
+)]
+fn keeps_one_comment(kind: Kind) {
+    let (change, forge) = (Change::new(), Forge::new(kind));
+    let run = |is_fork| match kind {
+        Kind::GitHub => change.on_github(&forge, is_fork),
+        Kind::GitLab => change.on_gitlab(&forge, is_fork),
+    };
+    let (create, update) = match kind {
+        Kind::GitHub => (
+            "POST /repos/ann/site/issues/7/comments",
+            "PATCH /repos/ann/site/issues/comments/1151",
+        ),
+        Kind::GitLab => (
+            "POST /projects/3/merge_requests/7/notes",
+            "PUT /projects/3/merge_requests/7/notes/1151",
+        ),
+    };
+    let told = || {
+        forge
+            .held
+            .lock()
+            .unwrap()
             .comments
-            .iter()
-            .filter(|comment| comment.author == robot(kind));
-        assert_eq!(ours.count(), 1);
-    }
+            .last()
+            .unwrap()
+            .body
+            .clone()
+    };
+    // The talk of people takes more than a page, and one of them imitates us.
+    forge.talk("5", 150, "nice");
+    forge.talk("5", 1, "<!-- gitboot diff -->\nall is well");
+
+    change.set("notes.txt", "nothing that anybody boots\n");
+    let report = run(false);
+    assert!(report.contains("nothing differs"), "{report}");
+    assert_eq!(forge.changes(), Vec::<String>::new());
+
+    change.edit(SCRIPT, "has no Assignment", "is new here");
+    let report = run(true);
+    assert!(
+        report.contains("+echo This machine is new here."),
+        "{report}"
+    );
+    assert_eq!(
+        forge.changes(),
+        Vec::<String>::new(),
+        "a fork writes nothing"
+    );
+    run(false);
+    assert_eq!(forge.changes(), [create]);
+    assert!(told().starts_with("<!-- gitboot diff -->\n"), "{}", told());
+    assert!(
+        told().contains("+echo This machine is new here."),
+        "{}",
+        told()
+    );
+
+    change.edit(SCRIPT, "has no Assignment", "is newer here");
+    run(false);
+    assert_eq!(forge.changes(), [update]);
+    assert!(
+        told().contains("+echo This machine is newer here."),
+        "{}",
+        told()
+    );
+
+    change.edit(UNKNOWN, "profile: unknown-machine", "profile: nobody");
+    run(false);
+    assert_eq!(forge.changes(), [update]);
+    assert!(told().contains("unknown-profile"), "{}", told());
+
+    change.undo();
+    run(false);
+    assert_eq!(forge.changes(), [update]);
+    assert!(!told().contains("unknown-profile"), "{}", told());
+    let held = forge.held.lock().unwrap();
+    let ours = held
+        .comments
+        .iter()
+        .filter(|comment| comment.author == robot(kind));
+    assert_eq!(ours.count(), 1);
 }
 
 #[test]
