@@ -12,6 +12,6 @@
 )]
 
 mod ci;
-
+mod fleet;
 mod guide;
 mod support;
