@@ -1,5 +1,6 @@
 //! Keeping what is published on disk, beside the loop: a slow or a full disk holds nothing up.
 
+use std::collections::VecDeque;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
@@ -15,10 +16,14 @@ const RETRY_PAUSE: Duration = Duration::from_secs(30);
 /// How often it is noted that the remote has answered: what a restart makes of it is counted in minutes.
 const ANSWER_PAUSE: Duration = Duration::from_mins(1);
 
+/// How many trees wait for a disk that is slower than the pushes. What is left out was handed out all the same, and a
+/// restart knows nothing of it. They share the files that did not change.
+const MAX_WAITING: usize = 16;
+
 /// What was published and when.
 type Published = (Arc<Tree>, SystemTime);
 
-/// Hands trees to the task that writes them. Only the latest one waits.
+/// Hands trees to the task that writes them, in order.
 #[derive(Debug)]
 pub(super) struct Keeper {
     waiting: Arc<Waiting>,
@@ -35,7 +40,7 @@ struct Waiting {
 /// What is to be written.
 #[derive(Debug, Default)]
 struct Work {
-    published: Option<Published>,
+    published: VecDeque<Published>,
     /// When the remote has answered.
     answered: Option<SystemTime>,
 }
@@ -49,9 +54,13 @@ impl Waiting {
         std::mem::take(&mut *self.work())
     }
 
-    /// Puts back what could not be written, unless something newer waits.
+    /// Puts back what could not be written, unless something newer waits: whoever makes room for one tree need not make it
+    /// for all.
     fn put_back(&self, published: Published) {
-        self.work().published.get_or_insert(published);
+        let waiting = &mut self.work().published;
+        if waiting.is_empty() {
+            waiting.push_back(published);
+        }
     }
 }
 
@@ -69,7 +78,12 @@ impl Keeper {
 
     /// Keeps this tree, which was published just now.
     pub(super) fn keep(&self, tree: Arc<Tree>) {
-        self.waiting.work().published = Some((tree, SystemTime::now()));
+        let mut work = self.waiting.work();
+        if work.published.len() == MAX_WAITING {
+            work.published.pop_front();
+        }
+        work.published.push_back((tree, SystemTime::now()));
+        drop(work);
         self.waiting.is_new.notify_one();
     }
 
@@ -92,14 +106,16 @@ async fn keep(state: State, waiting: Arc<Waiting>, is_failing: bool) {
             answered,
         } = waiting.take();
         let mut is_left = false;
-        if let Some(published) = published {
-            let (tree, at) = published.clone();
-            let saved = blocking(&state, move |state| state.save(&tree, at)).await;
+        let mut left = published;
+        while let Some((tree, at)) = left.pop_front() {
+            let published = Arc::clone(&tree);
+            let saved = blocking(&state, move |state| state.save(&published, at)).await;
             report(&state, &saved, is_failing);
             is_failing = saved.is_err();
-            is_left = is_failing;
             if is_failing {
-                waiting.put_back(published);
+                is_left = true;
+                waiting.put_back(left.pop_back().unwrap_or((tree, at)));
+                break;
             }
         }
         if let Some(at) = answered {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 use super::{Build, Built, Desired, Trouble, report};
 use crate::publish::{Moment, Publisher};
 use crate::snapshot::Snapshot;
-use crate::state::{State, StateError, Stored};
+use crate::state::{State, StateError, Stored, Superseded};
 use crate::tree::Tree;
 
 /// How long superseded trees may be compiled before the remote is asked; what is left then is not retained.
@@ -42,8 +42,10 @@ struct Newest {
 struct Earlier {
     /// The snapshots, the youngest first, and how long they are still retained.
     kept: Vec<(Snapshot, Duration)>,
-    /// Whether these are all.
+    /// Whether these are all that were there.
     is_whole: bool,
+    /// When something was superseded that is not there any more.
+    lost: Option<SystemTime>,
 }
 
 impl Restorer {
@@ -67,9 +69,16 @@ impl Restorer {
         }
 
         let earlier = tokio::task::spawn_blocking(move || self.earlier());
-        let Earlier { kept, is_whole } = earlier.await.unwrap_or_default();
+        let Earlier {
+            kept,
+            is_whole,
+            lost,
+        } = earlier.await.unwrap_or_default();
         for (snapshot, left) in &kept {
             publisher.retain(snapshot, *left, Moment::now());
+        }
+        if let Some(lost) = lost {
+            publisher.missed(age_of(lost, now), now);
         }
         if !is_whole {
             publisher.missed(Duration::ZERO, Moment::now());
@@ -117,16 +126,17 @@ impl Restorer {
     fn earlier(&self) -> Earlier {
         let until = Instant::now() + EARLIER_TIME;
         let mut kept = Vec::new();
-        let Ok(stored) = self.state.earlier(SystemTime::now()) else {
+        let Ok(Superseded { trees, lost }) = self.state.earlier(SystemTime::now()) else {
             return Earlier::default();
         };
-        for earlier in stored {
+        for earlier in trees {
             let tree = self.state.read_earlier(&earlier).ok();
             let tree = tree.filter(|_| Instant::now() < until);
             let Some(snapshot) = tree.and_then(|tree| self.admitted(&tree).snapshot) else {
                 return Earlier {
                     kept,
                     is_whole: false,
+                    lost,
                 };
             };
             kept.push((snapshot, earlier.left));
@@ -134,6 +144,7 @@ impl Restorer {
         Earlier {
             kept,
             is_whole: true,
+            lost,
         }
     }
 

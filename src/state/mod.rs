@@ -32,8 +32,9 @@ const PREFIX: &str = "gitboot-tree-";
 const UNFINISHED: &str = "tmp-";
 /// How old a file that is being written has to be before it counts as a leftover of a crash.
 const UNFINISHED_TIME: Duration = Duration::from_mins(10);
-/// How many superseded trees are kept: each is compiled again at start, which delays what comes after it.
-const MAX_EARLIER: usize = 8;
+/// How many superseded trees are kept: a push each 3.5 seconds for the default `--retain`. The head of each is read at every
+/// publication.
+const MAX_EARLIER: usize = 256;
 /// How many bytes of superseded trees are kept: as many as superseded configs may take in memory.
 const MAX_EARLIER_BYTES: u64 = 256 << 20;
 /// How many bytes are gathered for one write to the disk.
@@ -89,6 +90,15 @@ pub struct Earlier {
     file: PathBuf,
     /// How long it is to be kept from now on.
     pub left: Duration,
+}
+
+/// The superseded trees that are on disk.
+#[derive(Debug, Default)]
+pub struct Superseded {
+    /// The trees, the youngest first.
+    pub trees: Vec<Earlier>,
+    /// When a tree was superseded that ought to be kept still and is not there, because there were too many.
+    pub lost: Option<SystemTime>,
 }
 
 /// The files of one key in the state directory.
@@ -166,24 +176,34 @@ impl State {
         }
     }
 
-    /// The trees that were superseded less than `retain` before `now`, the youngest first.
+    /// The trees that were superseded less than `retain` before `now`.
     ///
     /// # Errors
     /// Says why they cannot be listed.
-    pub fn earlier(&self, now: SystemTime) -> Result<Vec<Earlier>, StateError> {
+    pub fn earlier(&self, now: SystemTime) -> Result<Superseded, StateError> {
         let files = self.files().map_err(StateError::Unreadable)?;
-        let mut earlier = Vec::new();
+        let mut trees = Vec::new();
         for pair in files.windows(2).rev() {
             let [file, next] = pair else { continue };
             let superseded = self.read_head(next)?.since;
             let left = self.left(superseded, now);
-            if left.is_zero() || earlier.len() == MAX_EARLIER {
+            if left.is_zero() {
+                return Ok(Superseded { trees, lost: None });
+            }
+            if trees.len() == MAX_EARLIER {
                 break;
             }
             let file = file.clone();
-            earlier.push(Earlier { file, left });
+            trees.push(Earlier { file, left });
         }
-        Ok(earlier)
+        let oldest = files.iter().rev().nth(trees.len());
+        let since = match oldest {
+            // Before the first one there was none.
+            Some(oldest) if self.sequence(oldest) > 1 => Some(self.read_head(oldest)?.since),
+            _ => None,
+        };
+        let lost = since.filter(|since| !self.left(*since, now).is_zero());
+        Ok(Superseded { trees, lost })
     }
 
     /// Reads a superseded tree.

@@ -17,5 +17,8 @@ mod kubernetes;
 mod lab;
 mod monitoring;
 mod release;
+mod ci;
+mod fleet;
+mod guide;
 mod support;
 mod systemd;

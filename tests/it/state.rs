@@ -103,7 +103,7 @@ fn superseded_trees_stay_until_their_time_is_over() {
     state.save(&two, at(10)).unwrap();
     state.save(&three, at(40)).unwrap();
     let earlier = |seconds| {
-        let earlier = state.earlier(at(seconds)).unwrap();
+        let earlier = state.earlier(at(seconds)).unwrap().trees;
         let read = |one| (state.read_earlier(one).unwrap(), one.left.as_secs());
         earlier.iter().map(read).collect::<Vec<_>>()
     };
@@ -134,7 +134,7 @@ fn without_retention_only_the_newest_stays() {
     forgetful
         .save(&tree("two", Some("one"), "2"), at(1))
         .unwrap();
-    assert!(forgetful.earlier(at(1)).unwrap().is_empty());
+    assert!(forgetful.earlier(at(1)).unwrap().trees.is_empty());
     assert_eq!(files(folder.path()).len(), 1);
 }
 
@@ -168,17 +168,26 @@ fn a_gap_between_commits_is_remembered() {
 }
 
 #[test]
-fn no_more_than_eight_superseded_trees_stay() {
+fn a_burst_of_commits_is_kept_and_what_is_lost_of_a_longer_one_is_known() {
     let folder = tempfile::tempdir().unwrap();
     let state = state(folder.path());
-    for number in 0..12_u64 {
+    let save = |number: u64| {
         let content = number.to_string();
-        state
-            .save(&tree(&content, None, &content), at(number))
-            .unwrap();
-    }
-    assert_eq!(files(folder.path()).len(), 9);
-    assert_eq!(state.earlier(at(12)).unwrap().len(), 8);
+        let at = at(0) + Duration::from_millis(number * 10);
+        state.save(&tree(&content, None, &content), at).unwrap();
+    };
+    (0..200).for_each(save);
+    let earlier = state.earlier(at(2)).unwrap();
+    assert_eq!((earlier.trees.len(), earlier.lost), (199, None));
+    (200..260).for_each(save);
+    assert_eq!(files(folder.path()).len(), 257);
+    let earlier = state.earlier(at(3)).unwrap();
+    assert_eq!(earlier.trees.len(), 256);
+    // The fourth is the oldest that is still there, and took the place of the third then.
+    let lost = at(0) + Duration::from_millis(30);
+    assert_eq!(earlier.lost, Some(lost));
+    let over = state.earlier(at(101)).unwrap();
+    assert_eq!(over.lost, None);
 }
 
 #[test]
