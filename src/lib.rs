@@ -14,7 +14,7 @@
 //! | `serve/` | `ops`, `poll`, `http`, `tftp`, `publish`, `source`, `state`, `keyring`, `observe`, `manifest`, `compile`, `label`, `render`, `tree` | `rustix` |
 //! | `ops/` | `poll`, `explain`, `publish`, `render`, `snapshot`, `label`, `observe`, `file`, `tree` | `hyper`, `hyper_util`, `http_body_util`, `hmac`, `sha2` |
 //! | `poll/` | `source`, `state`, `keyring`, `compile`, `publish`, `diagnostic`, `snapshot`, `observe`, `tree` | `rand` |
-//! | `source/` | `file`, `tree` | `gix`, `httpdate`, `jiff`, `reqwest`, `ring`, `rustls`, `ssh_key` |
+//! | `source/` | `file`, `observe`, `tree` | `gix`, `httpdate`, `jiff`, `reqwest`, `ring`, `rustls`, `ssh_key` |
 //! | `keyring` | `compile`, `manifest`, `diagnostic`, `id`, `secret`, `file`, `tree` | |
 //! | `state/` | `tree` | `sha2` |
 //! | `tree` | | |
@@ -33,7 +33,7 @@
 //! | `publish/` | `snapshot`, `id`, `diagnostic`, `tree` | `arc_swap` |
 //! | `http/` | `publish`, `render`, `snapshot`, `label`, `id`, `observe`, `poll`, `file`, `tree` | `warp`, `hyper`, `hyper_util`, `http_body_util`, `ipnet`, `rustls`, `socket2`, `tokio_rustls`, `x509_parser` |
 //! | `tftp/` | `observe` | `nix`, `socket2` |
-//! | `observe/` | `label` | `tracing_subscriber` |
+//! | `observe/` | `label` | `prost`, `rand`, `reqwest`, `rustls`, `tracing_subscriber` |
 //!
 //! What holds everywhere:
 //!

@@ -12,6 +12,7 @@ mod labels;
 mod limits;
 mod list;
 mod ops;
+mod otlp;
 mod print;
 mod render;
 mod schema;

@@ -64,6 +64,8 @@ pub struct Metrics {
     transfers_bad: AtomicU64,
     transfer_bytes: AtomicU64,
     lost_lines: AtomicU64,
+    spans_exported: AtomicU64,
+    spans_dropped: AtomicU64,
     /// Only checks of the repository write here, and there is one at a time.
     errors: Mutex<BTreeMap<&'static str, u64>>,
 }
@@ -104,6 +106,8 @@ impl Metrics {
             transfers_bad: AtomicU64::new(0),
             transfer_bytes: AtomicU64::new(0),
             lost_lines: AtomicU64::new(0),
+            spans_exported: AtomicU64::new(0),
+            spans_dropped: AtomicU64::new(0),
             errors: Mutex::new(BTreeMap::new()),
         }
     }
@@ -179,6 +183,16 @@ impl Metrics {
     /// Counts a log line that could not be written.
     pub(super) fn lost_line(&self) {
         add(Some(&self.lost_lines), 1);
+    }
+
+    /// Counts spans that a collector took.
+    pub(super) fn spans_exported(&self, count: u64) {
+        add(Some(&self.spans_exported), count);
+    }
+
+    /// Counts spans that no collector took in time.
+    pub(super) fn spans_dropped(&self, count: u64) {
+        add(Some(&self.spans_dropped), count);
     }
 
     fn errors(&self) -> MutexGuard<'_, BTreeMap<&'static str, u64>> {
@@ -257,6 +271,21 @@ impl Metrics {
         );
         page.sample(name, &[("outcome", "ok")], read(&self.transfers_good));
         page.sample(name, &[("outcome", "failed")], read(&self.transfers_bad));
+        for (name, help, counter) in [
+            (
+                "gitboot_otlp_exported_spans_total",
+                "Spans that the OpenTelemetry collector took.",
+                &self.spans_exported,
+            ),
+            (
+                "gitboot_otlp_dropped_spans_total",
+                "Spans that the OpenTelemetry collector did not take, or not fast enough.",
+                &self.spans_dropped,
+            ),
+        ] {
+            page.family(name, "counter", help);
+            page.sample(name, &[], read(counter));
+        }
         let name = "gitboot_sync_errors_total";
         page.family(
             name,
