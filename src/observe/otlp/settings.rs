@@ -80,7 +80,8 @@ impl Settings {
         {
             return Ok(None);
         }
-        let name = |name: &str| move |why: &str| Unusable::Variable(format!("{name}: {why}"));
+        let name =
+            |name: &'static str| move |why: &str| Unusable::Variable(format!("{name}: {why}"));
         let whole = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT";
         let any = "OTEL_EXPORTER_OTLP_ENDPOINT";
         let url = match (of_flag, variable(whole), variable(any)) {
