@@ -10,12 +10,12 @@
 //! | `main` | `cli` | |
 //! | `cli/` | `diff`, `explain`, `serve`, `ops`, `poll`, `http`, `tftp`, `publish`, `source`, `state`, `observe`, `import`, `wait`, `health`, `manifest`, `compile`, `diagnostic`, `keyring`, `snapshot`, `render`, `label`, `tree`, `systemd` | `clap`, `clap_complete`, `include_dir`, `clap_mangen` |
 //! | `diff/` | `snapshot`, `render`, `template`, `label`, `id`, `tree` | `similar` |
-//! | `explain/` | `compile`, `render`, `diagnostic`, `snapshot`, `label`, `tree` |  |
+//! | `explain/` | `compile`, `render`, `diagnostic`, `snapshot`, `label`, `tree` | |
 //! | `serve/` | `ops`, `poll`, `http`, `tftp`, `publish`, `source`, `state`, `keyring`, `observe`, `manifest`, `compile`, `label`, `render`, `tree`, `systemd`, `pulse` | `rustix` |
 //! | `ops/` | `poll`, `explain`, `publish`, `render`, `snapshot`, `label`, `observe`, `file`, `tree` | `hyper`, `hyper_util`, `http_body_util`, `hmac`, `maud`, `sha2` |
 //! | `poll/` | `source`, `state`, `keyring`, `compile`, `publish`, `diagnostic`, `snapshot`, `observe`, `tree`, `pulse` | `rand` |
 //! | `systemd/` | `poll`, `publish`, `pulse` | `listenfd`, `sd_notify`, `socket2` |
-//! | `source/` | `file`, `tree` | `gix`, `httpdate`, `jiff`, `reqwest`, `ring`, `rustls`, `ssh_key` |
+//! | `source/` | `file`, `tree`, `observe` | `gix`, `httpdate`, `jiff`, `reqwest`, `ring`, `rustls`, `ssh_key` |
 //! | `keyring` | `compile`, `manifest`, `diagnostic`, `id`, `secret`, `file`, `tree` | |
 //! | `state/` | `tree` | `sha2` |
 //! | `tree` | | |
@@ -35,7 +35,7 @@
 //! | `publish/` | `snapshot`, `id`, `diagnostic`, `tree` | `arc_swap` |
 //! | `http/` | `publish`, `render`, `snapshot`, `label`, `id`, `observe`, `poll`, `pulse`, `file`, `tree` | `warp`, `hyper`, `hyper_util`, `http_body_util`, `ipnet`, `rustls`, `socket2`, `tokio_rustls`, `x509_parser` |
 //! | `tftp/` | `observe` | `nix`, `socket2` |
-//! | `observe/` | `label` | `tracing_subscriber` |
+//! | `observe/` | `label` | `tracing_subscriber`, `prost`, `rand`, `reqwest`, `rustls` |
 //! | `pulse` | | |
 //!
 //! What holds everywhere:

@@ -14,6 +14,7 @@ mod limits;
 mod list;
 mod man;
 mod ops;
+mod otlp;
 mod print;
 mod render;
 mod schema;

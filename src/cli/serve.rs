@@ -12,6 +12,7 @@ use clap::ValueEnum;
 use super::credentials::Credentials;
 use super::limits::TreeLimits;
 use super::ops::Ops;
+use super::otlp::Otlp;
 use super::secrets::SecretFiles;
 use super::tftp::Tftp;
 use super::tls::Tls;
@@ -23,7 +24,7 @@ use crate::http::{self, Access, Network, TlsError};
 use crate::keyring::Keyring;
 use crate::label::FixedLabels;
 use crate::manifest::{self, Budget};
-use crate::observe::{self, LogFilter, LogFormat};
+use crate::observe::{self, LogFilter, LogFormat, otlp};
 use crate::poll::Built;
 use crate::render::BaseUrl;
 use crate::serve::{Server, Settings, Wiring};
@@ -62,6 +63,8 @@ pub(super) struct Args {
     tftp: Tftp,
     #[command(flatten)]
     ops: Ops,
+    #[command(flatten)]
+    otlp: Otlp,
     #[command(flatten)]
     process: Process,
     #[command(flatten)]
@@ -210,6 +213,7 @@ pub(super) fn run(args: &Args, vars: &[(OsString, OsString)]) -> anyhow::Result<
         tls,
         tftp,
         ops,
+        otlp,
         process,
         tree_limits,
         http_limits,
@@ -221,6 +225,7 @@ pub(super) fn run(args: &Args, vars: &[(OsString, OsString)]) -> anyhow::Result<
     let settings = Settings {
         tls: tls.settings(sockets.has(Kind::Https))?,
         ops: ops.settings(&repository.repo, folder, sockets.ops_address()),
+        traces: otlp.settings(vars)?,
         ..settings(boot, tftp, process, http_limits, repository.interval)?
     };
     let settings = Settings {
@@ -252,7 +257,7 @@ pub(super) struct Place {
 /// Binds, tells the caller where, and serves until the end.
 pub(super) fn start(
     process: &Process,
-    place: Place,
+    mut place: Place,
     source: source::Settings,
     options: compile::Options,
     keyring: impl FnOnce(Budget) -> Result<Keyring, Misuse>,
@@ -266,6 +271,7 @@ pub(super) fn start(
     };
     let _log = observe::init(format, filter).context("cannot start the log")?;
     let keyring = keyring(options.budget)?;
+    let _traces = traced(place.settings.traces.take())?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -279,6 +285,23 @@ pub(super) fn start(
     });
     runtime.shutdown_timeout(GIVE_UP_TIME);
     result.map(|()| Outcome::Good)
+}
+
+/// Sends traces where somebody wants that.
+fn traced(
+    settings: Option<Result<otlp::Settings, String>>,
+) -> anyhow::Result<Option<otlp::Traces>> {
+    match settings {
+        Some(Ok(settings)) => {
+            let traces = otlp::trace_to(settings).context("cannot start the sending of traces")?;
+            Ok(Some(traces))
+        }
+        Some(Err(why)) => {
+            tracing::warn!("nothing is traced: {why}");
+            Ok(None)
+        }
+        None => Ok(None),
+    }
 }
 
 /// A file whose content cannot be used is a bad setting; one that cannot be read, a fault of the world.
@@ -306,6 +329,7 @@ pub(super) fn settings(
         },
         tls: None,
         ops: None,
+        traces: None,
         external_url: boot.external_url.clone(),
         fixed_labels,
         boot_attempts: boot.attempts,
@@ -373,9 +397,13 @@ fn with_keys(options: &compile::Options, keyring: &Mutex<Keyring>) -> compile::O
 /// One build runs at a time, so nobody waits for the cache.
 fn build(tree: &Tree, options: &compile::Options, cache: &Mutex<manifest::Cache>) -> Built {
     let mut cache = cache.lock().unwrap_or_else(PoisonError::into_inner);
+    let stage = observe::stage("parse");
     let manifests = manifest::parse_changed(tree, options.budget, &mut cache);
+    drop(stage);
     tracing::debug!("its manifests are parsed");
+    let stage = observe::stage("compile");
     let (snapshot, diagnostics) = compile::compile(tree, &manifests, options);
+    drop(stage);
     tracing::debug!("its manifests are compiled");
     Built {
         snapshot,

@@ -4,7 +4,7 @@ mod certified;
 
 use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use ::http::{Method, Response, StatusCode};
 use bytes::Bytes;
@@ -17,7 +17,8 @@ use super::request::Asked;
 use super::route::Route;
 use crate::id::{BodyDigest, ConfigId, IdKey};
 use crate::label::{LabelError, Labels};
-use crate::observe::{self, Answered};
+use crate::observe::otlp::Tracer;
+use crate::observe::{self, Answered, Requested};
 use crate::publish::{Absence, Publication};
 use crate::render::{self, BaseUrl, RenderError, SignedQuery};
 use crate::snapshot::{Config, Match, NoMatch};
@@ -96,7 +97,11 @@ pub(super) fn answer(
         observe::metrics().matched_ambiguously();
     }
     let status = reply.status().as_u16();
-    let micros = u64::try_from(look.arrived.elapsed().as_micros()).unwrap_or(u64::MAX);
+    let took = look.arrived.elapsed();
+    let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+    if let Some(tracer) = observe::tracer() {
+        trace(tracer, asked, &route, (status, &record), took);
+    }
     match name {
         Some(name) => observe::answered(&Answered {
             route: name,
@@ -116,6 +121,37 @@ pub(super) fn answer(
         None => observe::counted(route.name(), status, record.reason, micros),
     }
     reply.into_response(asked.method == Method::HEAD)
+}
+
+/// Traces an answer, where somebody wants that, and monitoring did not ask.
+fn trace(
+    tracer: &Tracer,
+    asked: &Asked<'_>,
+    route: &Route<'_>,
+    (status, record): (u16, &Record<'_>),
+    took: Duration,
+) {
+    if matches!(route, Route::Health | Route::Ready) {
+        return;
+    }
+    let mut parents = asked.headers.get_all("traceparent").iter();
+    // More than one is none (W3C Trace Context, section 3.2.1).
+    let parent = parents.next().filter(|_| parents.next().is_none());
+    tracer.requested(&Requested {
+        method: asked.method.as_str(),
+        route: route.template(),
+        scheme: asked.arrival.scheme,
+        parent: parent.and_then(|parent| parent.to_str().ok()),
+        client: asked.client.address(),
+        status,
+        reason: record.reason,
+        machine: record.machine,
+        assignment: record.assignment,
+        profile: record.profile,
+        config: record.config,
+        revision: record.revision,
+        took,
+    });
 }
 
 /// The answer when making one ended in a fault of ours.

@@ -90,6 +90,20 @@ impl<'r> Route<'r> {
         }
     }
 
+    /// What traces call it, with names in place of what differs. `None` for what is no route, and for those that monitoring
+    /// asks every few seconds.
+    pub(super) fn template(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::BootScript => "/boot.ipxe",
+            Self::Script => "/ipxe",
+            Self::ScriptOfMac(_) => "/ipxe/{mac}",
+            Self::Config(_) => "/config/{uuid}",
+            Self::ConfigOfDir { .. } => "/config/{uuid}/{labels}/{name}",
+            Self::BootApi { .. } => "/v1/boot/{mac}/{name}",
+            Self::Health | Self::Ready | Self::Unknown => return None,
+        })
+    }
+
     /// The same; `None` for routes that are not logged.
     pub(super) fn logged_as(&self) -> Option<&'static str> {
         match self {

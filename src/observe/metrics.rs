@@ -67,6 +67,8 @@ pub struct Metrics {
     transfers_bad: AtomicU64,
     transfer_bytes: AtomicU64,
     lost_lines: AtomicU64,
+    spans_exported: AtomicU64,
+    spans_dropped: AtomicU64,
     /// Only checks of the repository write here, and there is one at a time.
     errors: Mutex<BTreeMap<&'static str, u64>>,
 }
@@ -110,6 +112,8 @@ impl Metrics {
             transfers_bad: AtomicU64::new(0),
             transfer_bytes: AtomicU64::new(0),
             lost_lines: AtomicU64::new(0),
+            spans_exported: AtomicU64::new(0),
+            spans_dropped: AtomicU64::new(0),
             errors: Mutex::new(BTreeMap::new()),
         }
     }
@@ -202,6 +206,16 @@ impl Metrics {
         add(Some(&self.lost_lines), lines);
     }
 
+    /// Counts spans that a collector took.
+    pub(super) fn spans_exported(&self, count: u64) {
+        add(Some(&self.spans_exported), count);
+    }
+
+    /// Counts spans that no collector took in time.
+    pub(super) fn spans_dropped(&self, count: u64) {
+        add(Some(&self.spans_dropped), count);
+    }
+
     fn errors(&self) -> MutexGuard<'_, BTreeMap<&'static str, u64>> {
         self.errors.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -292,6 +306,21 @@ impl Metrics {
         page.sample(name, &[("limit", "all")], read(&self.connections_waited));
         let refused = read(&self.connections_refused);
         page.sample(name, &[("limit", "address")], refused);
+        for (name, help, counter) in [
+            (
+                "gitboot_otlp_exported_spans_total",
+                "Spans that the OpenTelemetry collector took.",
+                &self.spans_exported,
+            ),
+            (
+                "gitboot_otlp_dropped_spans_total",
+                "Spans that the OpenTelemetry collector did not take, or not fast enough.",
+                &self.spans_dropped,
+            ),
+        ] {
+            page.family(name, "counter", help);
+            page.sample(name, &[], read(counter));
+        }
         let name = "gitboot_sync_errors_total";
         page.family(
             name,

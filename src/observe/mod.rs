@@ -5,6 +5,7 @@
 mod direct;
 mod lines;
 mod metrics;
+pub mod otlp;
 mod seen;
 
 use std::cell::Cell;
@@ -22,6 +23,7 @@ use direct::Direct;
 use lines::Lines;
 
 pub use metrics::{Exposition, Metrics, metrics};
+pub use otlp::{Requested, stage, tracer};
 pub use seen::{Machine, Register, Seen};
 
 /// How log lines look.

@@ -17,8 +17,9 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 use crate::keyring::Keyring;
-use crate::observe::metrics;
-use crate::publish::{Failure, Moment, Publisher, Refusal};
+use crate::observe::otlp::Stage;
+use crate::observe::{metrics, stage};
+use crate::publish::{Failure, Moment, Outcome, Publisher, Refusal};
 use crate::pulse::Pulse;
 use crate::snapshot::Snapshot;
 use crate::source::{self, Check, ErrorClass, Remote, SourceError};
@@ -361,6 +362,7 @@ impl Poller {
     /// One check and what follows from it. Says whether the remote has something new, be it good or bad.
     async fn attempt(&mut self, interrupt: &Arc<AtomicBool>) -> bool {
         self.pulse.within(WORK_TIME);
+        let mut round = stage("poll");
         let is_rekeyed = self.rekey().await;
         self.pulse.within(self.patience.saturating_add(WORK_TIME));
         let started = Instant::now();
@@ -398,7 +400,32 @@ impl Poller {
                 false
             }
         };
+        self.note_end(&mut round);
         is_new || is_rekeyed
+    }
+
+    /// Notes how a check ended, for its trace.
+    fn note_end(&self, round: &mut Stage) {
+        let publication = self.publisher.current();
+        let last = publication.last_attempt.as_ref();
+        let word = match last.map(|attempt| &attempt.outcome) {
+            Some(Outcome::Published | Outcome::Restored) => "in_step",
+            Some(Outcome::Refused(_)) => "refused",
+            Some(Outcome::Failed(failure)) => {
+                round.fail(failure.class);
+                "failed"
+            }
+            None => return,
+        };
+        round.note("gitboot.outcome", word);
+        for (key, revision) in [
+            ("gitboot.revision", publication.revision()),
+            ("gitboot.remote_revision", publication.remote.as_ref()),
+        ] {
+            if let Some(revision) = revision {
+                round.note(key, revision.as_str());
+            }
+        }
     }
 
     async fn check(&self, interrupt: &Arc<AtomicBool>) -> Result<Check, Trouble> {
@@ -408,7 +435,12 @@ impl Poller {
         let checked = tokio::task::spawn_blocking(move || {
             let mut desired = desired.lock().unwrap_or_else(PoisonError::into_inner);
             let (began, before) = (Instant::now(), desired.received());
+            let mut stage = stage("fetch");
             let found = desired.check(known.as_ref(), &interrupt);
+            if let Err(Trouble::Failed(failure) | Trouble::Barred(failure, _)) = &found {
+                stage.fail(failure.class);
+            }
+            drop(stage);
             metrics().checked();
             metrics().received(desired.received().saturating_sub(before));
             if matches!(found, Ok(Check::Moved(_) | Check::Changed(_))) {
@@ -491,8 +523,11 @@ impl Poller {
         }
         self.notice_gap(&tree);
         let before = self.publisher.current();
+        let mut stage = stage("publish");
+        stage.note("gitboot.revision", tree.revision().as_str());
         self.publisher
             .publish_warned(snapshot, built.warnings, Moment::now());
+        drop(stage);
         metrics().published();
         let publication = self.publisher.current();
         let signer = tree.commit().and_then(|commit| commit.principal.as_deref());

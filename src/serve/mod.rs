@@ -60,6 +60,8 @@ pub struct Settings {
     pub tftp: Tftp,
     /// Where operators and monitoring systems ask; `None` for nowhere.
     pub ops: Option<crate::ops::Settings>,
+    /// Where traces go, or why they cannot go there; the caller starts that before it runs the server.
+    pub traces: Option<Result<crate::observe::otlp::Settings, String>>,
 }
 
 /// Where the desired state comes from and what makes a snapshot of it.

@@ -15,6 +15,7 @@ use super::error::{ErrorClass, SourceError, printable};
 use super::memo::Memo;
 use super::meter::{Meter, over_bytes};
 use super::signature::{self, Verified};
+use crate::observe;
 use crate::tree::{Commit, Entry, Limits, RepoPath, Revision, Tree};
 
 /// The largest commit object in bytes; a message with a long signature stays far below.
@@ -135,6 +136,7 @@ impl<O: Objects> Walk<'_, O> {
     ) -> Result<(ObjectId, Commit), SourceError> {
         let (root, mut commit) = self.commit(commit)?;
         if let Some(list) = scope.allowed_signers {
+            let _stage = observe::stage("verify");
             let Verified { principal, time } = signature::admit(list, &commit.raw)?;
             commit.principal = Some(principal);
             // Where the signature stands is not signed; the time is taken from what is.

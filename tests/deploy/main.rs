@@ -12,13 +12,13 @@
 )]
 
 mod boot;
+mod ci;
 mod container;
+mod fleet;
+mod guide;
 mod kubernetes;
 mod lab;
 mod monitoring;
 mod release;
-mod ci;
-mod fleet;
-mod guide;
 mod support;
 mod systemd;

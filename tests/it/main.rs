@@ -23,6 +23,7 @@ mod lint;
 mod log;
 mod manifest_cache;
 mod ops;
+mod otlp;
 mod places;
 mod poll;
 mod ranking;

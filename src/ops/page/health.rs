@@ -339,7 +339,7 @@ mod tests {
         };
         assert_eq!(word(&publisher.current(), ending), (Level::Bad, "Ending"));
         let strict = Signs {
-            max_age: Some(Duration::from_secs(60)),
+            max_age: Some(Duration::from_mins(1)),
             ..Signs::default()
         };
         assert_eq!(word(&publisher.current(), strict).0, Level::Good);
