@@ -1,5 +1,9 @@
 //! From power on to a kernel with its config, in the lab that compose.yaml describes.
 
+use std::fmt::Write as _;
+
+use sha2::{Digest as _, Sha256};
+
 use super::dhcp::Dhcp;
 use super::network::{SERVER, TAP};
 use super::site::{Lab, MAC, Services};
@@ -128,7 +132,9 @@ fn reaches_kernel(lab: &Lab, services: &mut Services, machine: &Running) {
 
 /// What `sha256sum` prints of these bytes.
 fn digest(bytes: &str) -> String {
-    use sha2::{Digest as _, Sha256};
-    let digest = Sha256::digest(bytes);
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    let mut text = String::new();
+    for byte in Sha256::digest(bytes) {
+        write!(text, "{byte:02x}").unwrap();
+    }
+    text
 }

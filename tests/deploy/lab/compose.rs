@@ -99,9 +99,9 @@ fn variables_are_those_of_the_example() {
     used.insert("COMPOSE_PROFILES".to_owned());
     let example = read(".env.example");
     let lines = example.lines().filter(|line| !line.starts_with('#'));
-    let names = lines.filter_map(|line| line.split_once('='));
-    let named: BTreeSet<String> = names.map(|(name, _)| name.to_owned()).collect();
-    assert_eq!(named, used);
+    let pairs = lines.filter_map(|line| line.split_once('='));
+    let given: BTreeSet<String> = pairs.map(|(name, _)| name.to_owned()).collect();
+    assert_eq!(given, used);
 }
 
 /// Ensure that every service is as closed as it can be, and is looked after.

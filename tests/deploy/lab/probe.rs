@@ -9,7 +9,7 @@ use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use super::network::Network;
 
 /// How long nobody may answer: servers first try whether an address is free.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// How long a client waits before it asks again.
 const AGAIN: Duration = Duration::from_secs(4);
