@@ -196,9 +196,8 @@ impl Server {
         let ending = signals.end(Some(asked)).await;
         draining.store(true, Ordering::Relaxed);
         line.stop();
-        let delay = ending.delay(settings.drain_delay);
         let drained = tokio::select! {
-            () = drain(&door, &hatch, delay, settings.drain) => Ok(()),
+            () = drain(&door, &hatch, ending.delay(settings.drain_delay), settings.drain) => Ok(()),
             _ = signals.end(None) => Err(anyhow::anyhow!("ended by a second signal before the drain was over")),
         };
         stop.send_replace(true);
