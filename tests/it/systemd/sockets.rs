@@ -116,19 +116,27 @@ fn operators_have_a_socket_of_their_own_with_the_rules_of_its_address() {
     assert_eq!(server.end().code, Some(0));
 }
 
+fn stream() -> Vec<OwnedFd> {
+    vec![shared(&listener())]
+}
+
+fn datagram() -> Vec<OwnedFd> {
+    vec![UdpSocket::bind("127.0.0.1:0").unwrap().into()]
+}
+
+/// These sockets are refused with these words.
+fn check(sockets: Vec<OwnedFd>, names: &str, more: &[&str], expected: &str) {
+    let ended = refused(sockets, names, more);
+    assert_eq!(ended.code, Some(64), "{}", ended.log);
+    assert!(
+        ended.log.contains(&format!("error: {expected}")),
+        "{}",
+        ended.log
+    );
+}
+
 #[test]
 fn what_cannot_be_meant_is_refused_with_the_way_out() {
-    let stream = || vec![shared(&listener())];
-    let datagram = || vec![UdpSocket::bind("127.0.0.1:0").unwrap().into()];
-    let check = |sockets: Vec<OwnedFd>, names: &str, more: &[&str], expected: &str| {
-        let ended = refused(sockets, names, more);
-        assert_eq!(ended.code, Some(64), "{}", ended.log);
-        assert!(
-            ended.log.contains(&format!("error: {expected}")),
-            "{}",
-            ended.log
-        );
-    };
     check(
         stream(),
         "gitboot.socket",
@@ -172,6 +180,16 @@ fn what_cannot_be_meant_is_refused_with_the_way_out() {
         "socket 1 of the service manager has the name `http` and is no socket that listens; remove `Accept=yes` in its \
          socket unit",
     );
+    check(
+        stream(),
+        "https",
+        &[],
+        "a socket of the name `https` needs `--tls-cert-file` and `--tls-key-file`",
+    );
+}
+
+#[test]
+fn a_flag_and_a_socket_for_the_same_are_refused() {
     for (name, flag, socket) in [
         ("http", "--listen=127.0.0.1:0", stream()),
         ("https", "--tls-listen=127.0.0.1:0", stream()),
@@ -186,10 +204,4 @@ fn what_cannot_be_meant_is_refused_with_the_way_out() {
         );
         check(socket, name, &[flag], &expected);
     }
-    check(
-        stream(),
-        "https",
-        &[],
-        "a socket of the name `https` needs `--tls-cert-file` and `--tls-key-file`",
-    );
 }
