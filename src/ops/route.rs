@@ -53,8 +53,13 @@ impl Route {
     /// Whether it tells about the fleet, which is not for everybody on a network.
     pub(super) fn is_private(self) -> bool {
         match self {
-            Self::Profiles | Self::Assignments | Self::Explain | Self::Machines => true,
-            Self::Front | Self::Explained | Self::Search => true,
+            Self::Profiles
+            | Self::Assignments
+            | Self::Explain
+            | Self::Machines
+            | Self::Front
+            | Self::Explained
+            | Self::Search => true,
             Self::Metrics | Self::Status | Self::Hook | Self::Unknown => false,
         }
     }

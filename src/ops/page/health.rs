@@ -281,7 +281,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::publish::{Attempt, Publisher};
+    use crate::publish::Publisher;
 
     fn snapshot(name: &str) -> Snapshot {
         Snapshot::new(Revision::new(name), 0, Vec::new(), [].into(), [].into())
@@ -321,14 +321,10 @@ mod tests {
         assert_eq!(said(&publisher), (Level::Attention, "New revision refused"));
         publisher.fail(failure(), Moment::now());
         assert_eq!(said(&publisher), (Level::Attention, "Repository away"));
-        let restored = Publication {
-            last_attempt: Some(Attempt {
-                outcome: Outcome::Restored,
-                at: Moment::now(),
-            }),
-            ..Publication::clone(&publisher.current())
-        };
-        assert_eq!(word(&restored, none), (Level::Waiting, "Restarted"));
+        publisher.restore(snapshot("a"), Moment::now(), Moment::now());
+        publisher.unchanged(Moment::now());
+        publisher.restore(snapshot("a"), Moment::now(), Moment::now());
+        assert_eq!(said(&publisher), (Level::Waiting, "Restarted"));
     }
 
     #[test]
@@ -341,7 +337,7 @@ mod tests {
         };
         assert_eq!(word(&publisher.current(), ending), (Level::Bad, "Ending"));
         let strict = Signs {
-            max_age: Some(Duration::from_secs(60)),
+            max_age: Some(Duration::from_mins(1)),
             ..Signs::default()
         };
         assert_eq!(word(&publisher.current(), strict).0, Level::Good);
