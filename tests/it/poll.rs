@@ -193,7 +193,12 @@ fn refusal(revision: &str, line: &str) -> Outcome {
         errors: 1,
         warnings: 0,
         lines: vec![line.to_owned()],
-        text: String::new(),
+        // What has no place in a file was not made by the compiler.
+        text: if line.starts_with("error[") {
+            format!("{line}\nerror: 1 error\n")
+        } else {
+            String::new()
+        },
     }))
 }
 
@@ -231,13 +236,10 @@ async fn a_refused_revision_is_not_compiled_again_until_the_remote_moves() {
 #[tokio::test]
 async fn a_revision_that_can_never_be_a_tree_is_refused_once() {
     let poller = Loop::started_with(changed("one")).await;
-    let refused = Refusal {
-        revision: Revision::new("two"),
-        errors: 1,
-        warnings: 0,
-        lines: vec!["error[limit]: too many files".to_owned()],
-        text: String::new(),
-    };
+    let refused = Refusal::whole(
+        Revision::new("two"),
+        "error[limit]: too many files".to_owned(),
+    );
     poller.next(Err(Trouble::Refused(refused))).await;
     assert_eq!(
         poller.outcome(),

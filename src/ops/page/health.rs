@@ -281,7 +281,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::publish::{Attempt, Publisher};
+    use crate::publish::Publisher;
 
     fn snapshot(name: &str) -> Snapshot {
         Snapshot::new(Revision::new(name), 0, Vec::new(), [].into(), [].into())
@@ -321,12 +321,10 @@ mod tests {
         assert_eq!(said(&publisher), (Level::Attention, "New revision refused"));
         publisher.fail(failure(), Moment::now());
         assert_eq!(said(&publisher), (Level::Attention, "Repository away"));
-        let mut restored = Publication::clone(&publisher.current());
-        restored.last_attempt = Some(Attempt {
-            outcome: Outcome::Restored,
-            at: Moment::now(),
-        });
-        assert_eq!(word(&restored, none), (Level::Waiting, "Restarted"));
+        publisher.restore(snapshot("a"), Moment::now(), Moment::now());
+        publisher.unchanged(Moment::now());
+        publisher.restore(snapshot("a"), Moment::now(), Moment::now());
+        assert_eq!(said(&publisher), (Level::Waiting, "Restarted"));
     }
 
     #[test]

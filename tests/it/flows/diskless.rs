@@ -190,13 +190,13 @@ fn the_table_of_images_decides_for_everybody_who_names_a_row() {
     assert_eq!(
         list("machines"),
         "\
-NAME    ASSIGNMENT       PROFILE          FILE           IDENTITIES
-node-3  diskless-by-mac  diskless-by-mac  machines.yaml  mac=08:00:27:00:00:03
-node-1  diskless-kernel  diskless-kernel  machines.yaml  mac=08:00:27:00:00:01
-node-2  diskless-kernel  diskless-kernel  machines.yaml  mac=08:00:27:00:00:02
-node-4  diskless-volume  diskless-volume  machines.yaml  mac=08:00:27:00:00:04
-vm-1    live             coreos-live      machines.yaml  mac=08:00:27:c3:62:83
-vm-2    live             coreos-live      machines.yaml  mac=08:00:27:c3:62:84
+NAME    ASSIGNMENT       PROFILE          WHERE             IDENTITIES
+node-3  diskless-by-mac  diskless-by-mac  machines.yaml:28  mac=08:00:27:00:00:03
+node-1  diskless-kernel  diskless-kernel  machines.yaml:18  mac=08:00:27:00:00:01
+node-2  diskless-kernel  diskless-kernel  machines.yaml:19  mac=08:00:27:00:00:02
+node-4  diskless-volume  diskless-volume  machines.yaml:36  mac=08:00:27:00:00:04
+vm-1    live             coreos-live      machines.yaml:8   mac=08:00:27:c3:62:83
+vm-2    live             coreos-live      machines.yaml:9   mac=08:00:27:c3:62:84
 "
     );
     let mut site = Site::of("diskless");
