@@ -65,7 +65,8 @@ impl Browser {
         };
         let folder = browser.profile.path().display().to_string();
         let session = browser.command("POST", "/session", &capabilities(eyes, &folder));
-        browser.session = session["sessionId"].as_str().unwrap().to_owned();
+        let session = session["sessionId"].as_str().unwrap();
+        session.clone_into(&mut browser.session);
         let scheme = if eyes.is_dark { "dark" } else { "light" };
         let media = json!([{"name": "prefers-color-scheme", "value": scheme}]);
         browser.devtools("Emulation.setEmulatedMedia", &json!({"features": media}));

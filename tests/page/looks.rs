@@ -17,8 +17,8 @@ fn looks_well(browser: &Browser, site: &Site, path: &str) {
         "const e = document.documentElement; return [e.scrollWidth <= e.clientWidth, e.clientWidth <= window.innerWidth]",
     );
     assert_eq!(widths, json!([true, true]), "{url}");
-    let size = browser.eval("return document.documentElement.outerHTML.length");
-    assert!(size.as_u64().unwrap() < MAX_PAGE_BYTES, "{size}");
+    let bytes = browser.eval("return document.documentElement.outerHTML.length");
+    assert!(bytes.as_u64().unwrap() < MAX_PAGE_BYTES, "{bytes}");
     assert_eq!(browser.complaints(), Vec::<String>::new(), "{url}");
     let foreign: Vec<String> = browser
         .requests()

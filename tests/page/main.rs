@@ -2,6 +2,10 @@
 //!
 //! It needs `chromium` and `chromedriver`, so it is a target of its own; `.ci/run` installs them and runs it with
 //! `cargo test --test page`.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that meets the unexpected may fail anywhere"
+)]
 
 mod browser;
 mod hostile;
