@@ -95,7 +95,6 @@ fn every_flag_and_variable_of_the_units_exists() {
             assert!(known.contains(word), "{name}: {word}");
             seen.insert(word.to_owned());
         }
-        let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-'));
         let ours = |line: &str| line.contains("gitboot serve");
         if text.lines().any(ours) && name.ends_with(".service") {
             let line = text
@@ -106,7 +105,6 @@ fn every_flag_and_variable_of_the_units_exists() {
                 assert!(flags.contains(flag), "{name}: {flag}");
             }
         }
-        drop(words);
     }
     assert!(seen.contains("GITBOOT_REPO") && seen.len() > 12, "{seen:?}");
     // A unit that is meant for a socket says so by a name that the server knows.
