@@ -12,7 +12,7 @@ use crate::poll::Poke;
 use crate::publish::Current;
 use crate::pulse::Pulse;
 
-/// How long `systemctl reload` waits for the repository: a git host that is away must not hold up whoever reloads.
+/// How long the service is `reloading` at most: a git host that is away must not hold up whoever waits for the end of it.
 const RELOAD_TIME: Duration = Duration::from_secs(10);
 
 /// The shortest pause between two signs of life, whatever is asked for.
