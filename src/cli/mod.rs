@@ -25,6 +25,7 @@ mod table;
 mod tftp;
 mod tls;
 mod units;
+mod userinfo;
 mod validate;
 mod wait;
 
@@ -129,14 +130,25 @@ pub fn main(
     match Cli::try_parse_from(args) {
         Ok(cli) => ended(run(&cli, &vars)),
         Err(error) => {
-            // A closed stdout or stderr changes nothing about the outcome.
-            let _ = error.print();
+            complain(&error);
             match error.kind() {
                 ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => ExitCode::SUCCESS,
                 _ => ExitCode::from(EXIT_MISUSE),
             }
         }
     }
+}
+
+/// Prints help, or what is wrong with a flag, which may hold what somebody should not have put there.
+fn complain(error: &clap::Error) {
+    let text = error.to_string();
+    let shown = userinfo::hidden(&text);
+    // A closed stdout or stderr changes nothing about the outcome.
+    let _ = if shown == text {
+        error.print()
+    } else {
+        write!(std::io::stderr(), "{shown}")
+    };
 }
 
 fn run(cli: &Cli, vars: &[(OsString, OsString)]) -> anyhow::Result<Outcome> {
@@ -162,7 +174,8 @@ fn ended(result: anyhow::Result<Outcome>) -> ExitCode {
         Ok(outcome) => outcome.into(),
         Err(error) => {
             // A closed stderr changes nothing about the outcome.
-            let _ = writeln!(std::io::stderr(), "error: {error:#}");
+            let shown = userinfo::hidden(&format!("{error:#}"));
+            let _ = writeln!(std::io::stderr(), "error: {shown}");
             let misuse = error.downcast_ref::<Misuse>().is_some();
             ExitCode::from(if misuse { EXIT_MISUSE } else { EXIT_WORLD })
         }

@@ -26,10 +26,10 @@ spec: {profile: worker, machines: [{name: x1, mac: "52:54:00:ab:cd:ef"}]}
 "##;
 
 /// What came to a collector: the head of the request, and its body.
-type Post = (String, Vec<u8>);
+pub(crate) type Post = (String, Vec<u8>);
 
 /// A collector that answers with this, and tells what it got.
-fn collector(answer: &'static str) -> (String, Receiver<Post>) {
+pub(crate) fn collector(answer: &'static str) -> (String, Receiver<Post>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let (sender, posts) = channel();
@@ -45,7 +45,7 @@ fn collector(answer: &'static str) -> (String, Receiver<Post>) {
     (url, posts)
 }
 
-const TAKEN: &str = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+pub(crate) const TAKEN: &str = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
 
 fn read(stream: &TcpStream) -> Option<Post> {
     let mut reader = BufReader::new(stream);

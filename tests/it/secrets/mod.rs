@@ -3,6 +3,7 @@
 mod commands;
 mod keyed;
 mod leaks;
+mod operations;
 mod renewal;
 mod search;
 
