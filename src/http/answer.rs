@@ -157,8 +157,27 @@ fn trace(
 /// The answer when making one ended in a fault of ours.
 pub(super) fn fault(asked: &Asked<'_>) -> Response<Bytes> {
     let reply = internal_error();
-    let route = Route::of(asked.path).name();
-    observe::counted(route, reply.status().as_u16(), "fault", 0);
+    let route = Route::of(asked.path);
+    let (status, reason, micros) = (reply.status().as_u16(), "fault", 0);
+    match route.logged_as() {
+        // Whatever is known of the machine was lost with the fault.
+        Some(name) => observe::answered(&Answered {
+            route: name,
+            client: asked.client.address(),
+            labels: None,
+            named: None,
+            machine: None,
+            assignment: None,
+            profile: None,
+            config: None,
+            revision: None,
+            status,
+            reason,
+            detail: None,
+            micros,
+        }),
+        None => observe::counted(route.name(), status, reason, micros),
+    }
     reply.into_response(asked.method == Method::HEAD)
 }
 

@@ -8,11 +8,13 @@ use super::health::{Level, commit};
 use super::machines::{self, by_key, last, proposal};
 use super::place;
 use crate::explain::{Report, SentConfig};
-use crate::label::{Dropped, LabelError, Labels};
+use crate::label::{Dropped, Identity, LabelError, Labels};
 use crate::observe::Machine;
 use crate::ops::explain::{asked, unsigned};
 use crate::ops::reply::Reply;
-use crate::snapshot::{Candidate, Explanation, Lost, NoMatch, ProfileCandidate, Snapshot, Verdict};
+use crate::snapshot::{
+    Candidate, Explanation, Lost, NoMatch, ProfileCandidate, Snapshot, Tier, Verdict,
+};
 
 /// How many machines with these identities are shown as seen.
 const MAX_SEEN: usize = 5;
@@ -54,10 +56,10 @@ pub(in crate::ops) fn explained(view: &View<'_>, query: &str) -> Reply {
         (verdict(&report, snapshot))
         (seen(view, &labels))
         (told(&labels, &dropped))
-        @if matches!(explanation.outcome, Err(NoMatch::Unassigned)) {
+        @if let Some(is_open) = asks_for_a_profile(&explanation, &labels) {
             section.panel aria-labelledby="proposal" {
-                h2 #proposal { "Give it a Profile" }
-                (proposal(snapshot, &labels, "yaml", true))
+                h2 #proposal { "Give it a Profile of its own" }
+                (proposal(snapshot, &labels, "yaml", is_open))
             }
         }
         (candidates(view, snapshot, &report, &explanation))
@@ -65,6 +67,19 @@ pub(in crate::ops) fn explained(view: &View<'_>, query: &str) -> Reply {
         (sent(&report))
     };
     view.page("Explain", typed(query), main).reply()
+}
+
+/// Whether somebody may want to assign this machine, and whether that is likely: nobody has, or only a default is for it.
+fn asks_for_a_profile(explanation: &Explanation<'_>, labels: &Labels) -> Option<bool> {
+    let says_who = |identity: Identity| labels.identities(identity).len() > 0;
+    match &explanation.outcome {
+        Err(NoMatch::Unassigned) => Some(true),
+        Ok(_) if Identity::ALL.into_iter().any(says_who) => {
+            let winner = explanation.candidates.first()?;
+            (winner.rank.tier == Tier::Default).then_some(false)
+        }
+        _ => None,
+    }
 }
 
 /// Why there is no explanation.
@@ -106,7 +121,7 @@ fn seen(view: &View<'_>, labels: &Labels) -> Markup {
     let is_it = |machine: &Machine| {
         let mut said = machine.labels.iter();
         said.any(|(key, value)| {
-            crate::label::Identity::from_key(key).is_some_and(|identity| {
+            Identity::from_key(key).is_some_and(|identity| {
                 let mut own = labels.identities(identity);
                 own.any(|own| own == value)
             })

@@ -126,6 +126,22 @@ fn explanations_tell_what_the_api_tells() {
 }
 
 #[test]
+fn whom_only_a_default_is_for_can_be_given_a_profile() {
+    let fleet = format!(
+        "{FLEET}---\napiVersion: gitboot.dev/v1alpha1\nkind: Assignment\nmetadata: {{name: rest}}\nspec: {{profile: disk, isDefault: true}}\n"
+    );
+    let site = Site::published(&fleet, &[]);
+    let offers = |query: &str| {
+        let page = site.get(&format!("/explain?{query}"));
+        assert_eq!(page.status, 200);
+        page.text().contains("Assignment to copy")
+    };
+    assert!(offers("mac=52:54:00:00:00:77"));
+    assert!(!offers("mac=52:54:00:00:00:01"), "it is named");
+    assert!(!offers("hostname=x"), "it does not say which one it is");
+}
+
+#[test]
 fn signatures_are_not_on_the_page() {
     let repo = Repository::with_files(&[("all.yaml", FLEET)]);
     let key = Site::file(&repo, "--id-key-file", "a key that nobody else has\n");
