@@ -161,6 +161,18 @@ pub struct Built {
     pub text: String,
 }
 
+impl Built {
+    /// No snapshot, for a reason that has no place in a file, in the form `error[code]: what`.
+    fn refused(line: String) -> Self {
+        Self {
+            errors: 1,
+            text: format!("{line}\nerror: 1 error\n"),
+            lines: vec![line],
+            ..Self::default()
+        }
+    }
+}
+
 /// Makes a snapshot of a tree: parse and compile.
 pub type Build = dyn Fn(&Tree) -> Built + Send + Sync;
 

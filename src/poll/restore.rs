@@ -151,17 +151,17 @@ impl Restorer {
     /// What becomes of a stored tree, if a check that brought it now would accept it.
     fn admitted(&self, tree: &Tree) -> Built {
         let desired = self.desired.lock().unwrap_or_else(PoisonError::into_inner);
-        let lines = match desired.admit_again(tree) {
-            Ok(()) => return compiled(&*self.build, tree),
-            Err(Trouble::Refused(refusal)) => refusal.lines,
+        match desired.admit_again(tree) {
+            Ok(()) => compiled(&*self.build, tree),
+            Err(Trouble::Refused(refusal)) => Built {
+                errors: 1,
+                lines: refusal.lines,
+                text: refusal.text,
+                ..Built::default()
+            },
             Err(Trouble::Failed(failure) | Trouble::Barred(failure, _)) => {
-                vec![format!("error[{}]: {}", failure.class, failure.message)]
+                Built::refused(format!("error[{}]: {}", failure.class, failure.message))
             }
-        };
-        Built {
-            errors: 1,
-            lines,
-            ..Built::default()
         }
     }
 }
@@ -169,10 +169,8 @@ impl Restorer {
 /// What becomes of a tree. A fault in the compiler must not end the loop, and would come again with the same tree: it is
 /// a refusal.
 pub(super) fn compiled(build: &Build, tree: &Tree) -> Built {
-    catch_unwind(AssertUnwindSafe(|| build(tree))).unwrap_or_else(|_| Built {
-        errors: 1,
-        lines: vec!["error[internal]: the compiler ended in a fault of its own".to_owned()],
-        ..Built::default()
+    catch_unwind(AssertUnwindSafe(|| build(tree))).unwrap_or_else(|_| {
+        Built::refused("error[internal]: the compiler ended in a fault of its own".to_owned())
     })
 }
 
