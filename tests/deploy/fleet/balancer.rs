@@ -19,7 +19,8 @@ pub(super) struct Balancer {
     /// Leads a request on after 503, which is what a replica says that does not know a config that another one handed out.
     /// Otherwise it asks once, as a Service of Kubernetes does: what a replica loses, the client loses.
     pub(super) strict: SocketAddr,
-    /// Asks another replica when a connection is refused or breaks, too.
+    /// Asks another replica when a connection is refused or breaks, too. A request may have been told to come back a few times
+    /// before that, which counts as tries.
     pub(super) patient: SocketAddr,
 }
 
@@ -45,7 +46,7 @@ defaults
     timeout check 5s
     timeout client 30s
     timeout server 30s
-    retries 3
+    retries 10
     option redispatch 1
     retry-on 503
 ",
