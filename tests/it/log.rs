@@ -208,6 +208,32 @@ fn a_config_s_line_names_it_and_its_revision() {
 }
 
 #[test]
+fn whoever_is_turned_away_has_a_line_on_every_route_too() {
+    let refused = |more: &[&str], status: u16, reason: &str| {
+        let flags = ["--log-format=json"];
+        let (_repo, mut server) = serve(&[&flags, more].concat());
+        let address = server.address();
+        for (target, route) in [
+            ("/ipxe?mac=525400abcdef", "script"),
+            ("/config/3a2b3719-5533-80e1-b678-6029ff7ae60c", "config"),
+            ("/v1/boot/525400abcdef/boot.ipxe", "boot_api"),
+        ] {
+            assert_eq!(get(address, target).status, status, "{target}");
+            let words = words(&server.line_with("answered"));
+            for word in [
+                format!("route={route}"),
+                format!("status={status}"),
+                format!("reason={reason}"),
+            ] {
+                assert!(words.contains(&word), "{word} in {words:?}");
+            }
+        }
+    };
+    refused(&["--allow=192.0.2.0/24"], 403, "not_allowed");
+    refused(&["--ref=gone"], 503, "starting");
+}
+
+#[test]
 fn a_publication_and_a_refusal_are_one_info_line_each() {
     let (repo, mut server) = serve(&["--log-format=json"]);
     server.address();
